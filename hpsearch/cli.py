@@ -1,0 +1,106 @@
+"""The commands; the only place that prints."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hpsearch.errors import RunError, UserError
+
+app = typer.Typer(
+    name="hpsearch",
+    help="Runs the recipe for training neural nets: random search in packs, ensemble, distil, export.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file, such as studies/digits.yaml.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/digits.")]
+
+
+@app.command()
+def launch(
+    study: StudyFile,
+    trials: Annotated[int | None, typer.Option(help="Total number of trials, instead of the study's.")] = None,
+    timeout: Annotated[str | None, typer.Option(help="Stop searching after this long: 90s, 15m, 2h.")] = None,
+    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    seed: Annotated[int | None, typer.Option(help="The seed of the draws, instead of the study's.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Legs that train at once; one a core when left out.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="A plan.json to follow, for the same numbers again.")] = None,
+) -> None:
+    """Run a study to its end, or go on with it."""
+    from hpsearch import pipeline
+    from hpsearch.run import open_run
+    from hpsearch.terminal import Screen, closing
+
+    console = Console()
+    overrides = pipeline.Overrides(trials, timeout, seed, workers)
+    try:
+        with Screen(console, study.stem) as screen:
+            folder = pipeline.launch(study, runs, overrides, plan, screen)
+    except KeyboardInterrupt:
+        console.print("Stopped. What was trained is on disk; the same command goes on from there.")
+        raise typer.Exit(130) from None
+    summary = open_run(folder.root).summary
+    assert summary is not None
+    console.print(closing(summary, folder.root))
+
+
+@app.command()
+def trial(
+    study: StudyFile, number: Annotated[int, typer.Argument(metavar="N", help="The trial's number.")]
+) -> None:
+    """Train one trial in this process, without Ray: for a debugger."""
+    from hpsearch import pipeline
+    from hpsearch.terminal import Screen
+
+    console = Console()
+    screen = Screen(console, study.stem)
+    record = pipeline.run_trial(study, number, screen)
+    if record.failure:
+        raise RunError(f"trial {number} failed: {record.failure}")
+    scores = ", ".join(f"{name} {value:.6g}" for name, value in record.best.items())
+    console.print(f"trial {number}: best at epoch {record.best_epoch}: {scores}", highlight=False)
+
+
+@app.command()
+def status(run: RunFolder, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Say where a run stands."""
+    from hpsearch.run import open_run
+    from hpsearch.terminal import standing
+
+    found = open_run(run).status()
+    print(json.dumps(found) if as_json else standing(found))
+
+
+@app.command()
+def predict(
+    export: Annotated[
+        Path, typer.Argument(metavar="EXPORT", help="An export folder, such as runs/digits/export.")
+    ],
+    data: Annotated[Path, typer.Argument(metavar="INPUT", help="A .csv, .parquet or .npz file.")],
+    out: Annotated[Path, typer.Option(help="The CSV to write.")],
+) -> None:
+    """Predict new data with an export; needs neither Ray nor Optuna nor the training code."""
+    from hpsearch.export.predict import predict_file
+
+    predict_file(export, data, out)
+    print(f"wrote {out}")
+
+
+def main() -> None:
+    """The entry point: a user's mistake is one message and status 2, a failed run is status 1."""
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except RunError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,54 @@
+"""A data set ready for nets: numbers in arrays, in three parts."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some examples: x float32 [N, ...]; y int64 class indices or float32 values in the target's units, [N]."""
+
+    x: np.ndarray
+    y: np.ndarray
+    index: np.ndarray  # row numbers in the source, int64 [N]
+
+
+@dataclass(frozen=True)
+class Target:
+    """How outputs are read: class names for classification, mean and spread for regression."""
+
+    task: str
+    classes: tuple[Any, ...] = ()
+    mean: float = 0.0
+    std: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        return len(self.classes) if self.task == "classification" else 1
+
+    def scaled(self, y: np.ndarray) -> np.ndarray:
+        """Targets as a net sees them: class indices, or standardised values."""
+        if self.task == "classification":
+            return y.astype(np.int64)
+        return ((y - self.mean) / self.std).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """What training sees: the training and the validation part, never the test part.
+
+    `teacher`, where given, holds a teacher's log-probabilities or standardised values for each training
+    example, float32 [N, outputs].
+    """
+
+    train: Part
+    validation: Part
+    target: Target
+    metric: str
+    teacher: np.ndarray | None = None
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self.train.x.shape[1:]

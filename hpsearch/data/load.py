@@ -1,0 +1,196 @@
+"""A study's data from source to parts: read, recognise the task, split, fit the preprocessing, transform."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hpsearch.data import preprocess, sources, splits
+from hpsearch.data.dataset import Arrays, Part, Target
+from hpsearch.data.preprocess import Schema
+from hpsearch.errors import UserError, choices
+from hpsearch.study import Data
+
+_MOST_INTEGER_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All parts of a study's data, and what was recognised; `notes` are sentences for the user."""
+
+    train: Part
+    validation: Part
+    test: Part
+    target: Target
+    schema: Schema
+    notes: tuple[str, ...]
+
+    def arrays(self, metric: str) -> Arrays:
+        """What training may see."""
+        return Arrays(self.train, self.validation, self.target, metric)
+
+    def fingerprint(self) -> str:
+        """A hash of every number in every part: the same data, the same hash."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (self.train, self.validation, self.test):
+            for array in (part.x, part.y, part.index):
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def load(data: Data, base: Path, place: str) -> Dataset:
+    """Reads and prepares the data of a study; `base` is the study file's folder.
+
+    Raises:
+        UserError: it cannot be read or does not fit the study; nothing has been written.
+    """
+    raw = sources.read(data.source, base, data.missing, place)
+    if raw.table is not None:
+        return _from_table(raw, data, place)
+    return _from_arrays(raw, data, place)
+
+
+def _from_arrays(raw: sources.Raw, data: Data, place: str) -> Dataset:
+    assert raw.x is not None and raw.y is not None
+    for key in ("target", "categorical"):
+        if getattr(data, key):
+            raise UserError(f"{place}: data.{key}: {raw.name} holds arrays x and y, not named columns")
+    if data.split.column:
+        raise UserError(f"{place}: data.split.column: {raw.name} holds arrays x and y, not named columns")
+    bad = np.argwhere(~np.isfinite(raw.x))
+    if len(bad):
+        raise UserError(f"{place}: data.source: x holds NaN or infinity in row {int(bad[0][0])}")
+    y, target, note = _recognise(pd.Series(raw.y, name="y"), data.task, place)
+    parts = _split(y, target, data, None, place)
+    schema = preprocess.fit_array(raw.x, parts["train"])
+    return _assemble(schema.transform(raw.x, place), y, target, schema, parts, (note,))
+
+
+def _from_table(raw: sources.Raw, data: Data, place: str) -> Dataset:
+    table = raw.table
+    assert table is not None
+    name = data.target or raw.target
+    if name is None:
+        raise UserError(f"{place}: data.target: is required for a table; {choices(table.columns)}")
+    for key, column in [
+        ("target", name),
+        ("split.column", data.split.column),
+        *(("categorical", c) for c in data.categorical),
+    ]:
+        if column is not None and column not in table:
+            raise UserError(f"{place}: data.{key}: no column {column!r} in {raw.name}; {choices(table.columns)}")
+    if len(table) == 0:
+        raise UserError(f"{place}: data.source: {raw.name} has no rows")
+    y, target, note = _recognise(table[name], data.task, place)
+    parts = _split(y, target, data, table.get(data.split.column) if data.split.column else None, place)
+    features = table.drop(columns=[name, *([data.split.column] if data.split.column else [])])
+    if features.shape[1] == 0:
+        raise UserError(f"{place}: data.source: {raw.name} has no column beside the target")
+    schema = preprocess.fit_table(features, data.categorical, parts["train"], f"{place}: data.source")
+    words = [c.name for c in schema.columns if isinstance(c, preprocess.Category)]
+    told = f"columns: {features.shape[1] - len(words)} numbers, {len(words)} categories"
+    told += f" ({', '.join(words[:8])}{', …' if len(words) > 8 else ''})" if words else ""
+    return _assemble(schema.transform(features, place), y, target, schema, parts, (note, told))
+
+
+def _recognise(column: pd.Series, task: str | None, place: str) -> tuple[np.ndarray, Target, str]:
+    """The targets as class indices or values, and how the task was recognised."""
+    missing = np.flatnonzero(column.isna())
+    if len(missing):
+        raise UserError(f"{place}: data.target: {len(missing)} rows have no target, the first is row {missing[0]}")
+    guess, why = _guess_task(column)
+    told = f"task: {task} (named in the study)" if task else f"task: {guess} ({why})"
+    if (task or guess) == "regression":
+        return _regression(column, place, told)
+    labels = preprocess.words(column)
+    names, counts = np.unique(labels.astype(str), return_counts=True)
+    order = _class_order(names)
+    classes, counts = names[order], counts[order]
+    if len(classes) < 2:
+        raise UserError(f"{place}: data.target: has the single class {classes[0]!r}; a task needs two")
+    lookup = {label: index for index, label in enumerate(classes)}
+    y = np.array([lookup[label] for label in labels], dtype=np.int64)
+    return y, Target("classification", tuple(classes.tolist())), f"{told}, {len(classes)} classes"
+
+
+def _regression(column: pd.Series, place: str, told: str) -> tuple[np.ndarray, Target, str]:
+    y = preprocess.numbers(column, f"{place}: data.target")
+    return y.astype(np.float32), Target("regression"), told
+
+
+def _guess_task(column: pd.Series) -> tuple[str, str]:
+    if pd.api.types.is_bool_dtype(column):
+        return "classification", "the target is boolean"
+    if not pd.api.types.is_numeric_dtype(column):
+        return "classification", "the target is text"
+    values = column.to_numpy(dtype=np.float64)
+    distinct = len(np.unique(values))
+    if np.all(values == np.round(values)) and distinct <= _MOST_INTEGER_CLASSES:
+        return "classification", f"the target has {distinct} distinct integers"
+    return "regression", f"the target has {distinct} distinct numbers"
+
+
+def _class_order(names: np.ndarray) -> np.ndarray:
+    """Numbers in their order, words in theirs."""
+    try:
+        return np.argsort(names.astype(np.float64), kind="stable")
+    except ValueError:
+        return np.argsort(names, kind="stable")
+
+
+def _split(
+    y: np.ndarray, target: Target, data: Data, column: "pd.Series[Any] | None", place: str
+) -> dict[str, np.ndarray]:
+    if column is not None:
+        parts = splits.by_column(column, place)
+        _classes_are_in_training(y, target, parts, place)
+        return parts
+    share = data.split
+    if share.validation + share.test >= 1:
+        raise UserError(
+            f"{place}: data.split: validation and test must leave rows for training, "
+            f"got {share.validation} and {share.test}"
+        )
+    if target.task == "classification":
+        counts = np.bincount(y, minlength=len(target.classes))
+        rare = int(counts.argmin())
+        if counts[rare] < 3:
+            have = "1 row" if counts[rare] == 1 else f"{counts[rare]} rows"
+            raise UserError(
+                f"{place}: data.target: the class {target.classes[rare]!r} has {have}; "
+                "a split into three parts needs at least 3"
+            )
+    if len(y) < 5:
+        raise UserError(f"{place}: data.source: has {len(y)} rows; a split into three parts needs at least 5")
+    try:
+        parts = splits.by_share(y, share.validation, share.test, share.seed, target.task == "classification")
+    except ValueError as error:
+        raise UserError(f"{place}: data.split: cannot split {len(y)} rows: {error}") from None
+    _classes_are_in_training(y, target, parts, place)
+    return parts
+
+
+def _classes_are_in_training(y: np.ndarray, target: Target, parts: dict[str, np.ndarray], place: str) -> None:
+    if target.task == "classification":
+        absent = sorted(set(range(len(target.classes))) - set(y[parts["train"]].tolist()))
+        if absent:
+            raise UserError(f"{place}: data.split: no training row has the class {target.classes[absent[0]]!r}")
+
+
+def _assemble(
+    x: np.ndarray,
+    y: np.ndarray,
+    target: Target,
+    schema: Schema,
+    parts: dict[str, np.ndarray],
+    notes: tuple[str, ...],
+) -> Dataset:
+    if target.task == "regression":
+        train = y[parts["train"]].astype(np.float64)
+        target = Target("regression", (), float(train.mean()), float(train.std()) or 1.0)
+    made = {name: Part(np.ascontiguousarray(x[rows]), y[rows], rows) for name, rows in parts.items()}
+    sizes = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
+    return Dataset(made["train"], made["validation"], made["test"], target, schema, (*notes, f"rows: {sizes}"))

@@ -1,0 +1,202 @@
+"""From raw columns to the float32 numbers a net sees; everything is fitted on the training part alone.
+
+A number is standardised, a missing one becomes the training median. A category becomes one 0/1 column a
+category known from training; a missing or unknown category is all zeros. A column that has missing values
+in training gets a 0/1 column that says so. Arrays are standardised: flat ones a feature, others a channel.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hpsearch.errors import UserError
+
+
+@dataclass(frozen=True)
+class Number:
+    name: str
+    mean: float
+    std: float
+    fill: float
+    flags_missing: bool
+
+    @property
+    def width(self) -> int:
+        return 1 + self.flags_missing
+
+
+@dataclass(frozen=True)
+class Category:
+    name: str
+    categories: tuple[str, ...]
+    flags_missing: bool
+
+    @property
+    def width(self) -> int:
+        return len(self.categories) + self.flags_missing
+
+
+Column = Number | Category
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """The columns of a table, in the order in which a net sees them."""
+
+    columns: tuple[Column, ...]
+
+    def transform(self, table: pd.DataFrame, place: str) -> np.ndarray:
+        """Float32 [N, D].
+
+        Raises:
+            UserError: a column is missing, or a number is not one.
+        """
+        absent = [column.name for column in self.columns if column.name not in table]
+        if absent:
+            raise UserError(
+                f"{place}: the column {absent[0]!r} is missing; the table has {', '.join(map(str, table))}"
+            )
+        blocks: list[np.ndarray] = []
+        for column in self.columns:
+            if isinstance(column, Number):
+                blocks.append(_number_block(column, numbers(table[column.name], place)))
+            else:
+                blocks.append(_category_block(column, words(table[column.name])))
+        return np.concatenate(blocks, axis=1, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class ArraySchema:
+    """Arrays of one shape; mean and std one a feature (flat) or a channel (first axis), or a single one."""
+
+    shape: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def transform(self, x: np.ndarray, place: str) -> np.ndarray:
+        """Float32 [N, *shape]; an input of the same size in another shape is reshaped."""
+        if x.ndim < 2 or int(np.prod(x.shape[1:])) != int(np.prod(self.shape)):
+            raise UserError(f"{place}: x must be [N, {', '.join(map(str, self.shape))}], got {list(x.shape)}")
+        x = x.reshape(len(x), *self.shape).astype(np.float32)
+        if not np.isfinite(x).all():
+            raise UserError(f"{place}: x holds NaN or infinity in row {int(np.argwhere(~np.isfinite(x))[0][0])}")
+        tail = (1,) * (len(self.shape) - 1)
+        mean, std = (np.array(v, dtype=np.float32).reshape(-1, *tail) for v in (self.mean, self.std))
+        return np.asarray((x - mean) / std, dtype=np.float32)
+
+
+Schema = TableSchema | ArraySchema
+
+
+def numbers(series: pd.Series, place: str) -> np.ndarray:
+    """A column as float64, missing as NaN; text that is not a number is refused with its row."""
+    values = pd.to_numeric(series, errors="coerce")
+    wrong = series.notna() & values.isna()
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise UserError(
+            f"{place}: the column {series.name!r} holds numbers, but row {row} has {series.iloc[row]!r}; "
+            "name the word in data.missing, or the column in data.categorical"
+        )
+    out = values.astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    if np.isinf(out).any():
+        raise UserError(
+            f"{place}: the column {series.name!r} holds infinity in row {int(np.flatnonzero(np.isinf(out))[0])}"
+        )
+    return out
+
+
+def words(series: pd.Series) -> np.ndarray:
+    """A column as text, missing as None; whole numbers lose their `.0`, so 1 and 1.0 are one category."""
+    if pd.api.types.is_bool_dtype(series):
+        series = series.map({True: "true", False: "false"})
+
+    def word(value: Any) -> str | None:
+        if pd.isna(value):
+            return None
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+    return np.array([word(value) for value in series], dtype=object)
+
+
+def _number_block(column: Number, values: np.ndarray) -> np.ndarray:
+    missing = np.isnan(values)
+    scaled = (np.where(missing, column.fill, values) - column.mean) / column.std
+    return np.stack([scaled, missing], axis=1) if column.flags_missing else scaled[:, None]
+
+
+def _category_block(column: Category, values: np.ndarray) -> np.ndarray:
+    hits = [values == category for category in column.categories]
+    if column.flags_missing:
+        hits.append(np.array([value is None for value in values]))
+    return np.stack(hits, axis=1).astype(np.float32) if hits else np.zeros((len(values), 0), np.float32)
+
+
+def is_categorical(series: pd.Series, named: Sequence[str]) -> bool:
+    """Named so, boolean, or text that is mostly not numbers."""
+    if series.name in named or pd.api.types.is_bool_dtype(series):
+        return True
+    if pd.api.types.is_numeric_dtype(series):
+        return False
+    present = series.dropna()
+    return len(present) > 0 and bool(pd.to_numeric(present, errors="coerce").notna().mean() < 0.5)
+
+
+def fit_table(table: pd.DataFrame, categorical: Sequence[str], train: np.ndarray, place: str) -> TableSchema:
+    """The schema of a table without its target, fitted on the rows `train`."""
+    columns = [
+        _fit_category(table[name], train)
+        if is_categorical(table[name], categorical)
+        else _fit_number(table[name], train, place)
+        for name in table
+    ]
+    return TableSchema(tuple(columns))
+
+
+def _fit_number(series: pd.Series, train: np.ndarray, place: str) -> Number:
+    values = numbers(series, place)[train]
+    known = values[~np.isnan(values)]
+    fill = float(np.median(known)) if len(known) else 0.0
+    filled = np.where(np.isnan(values), fill, values)
+    return Number(str(series.name), float(filled.mean()), _spread(filled), fill, len(known) < len(values))
+
+
+def _fit_category(series: pd.Series, train: np.ndarray) -> Category:
+    values = words(series)[train]
+    known = sorted({value for value in values if value is not None})
+    return Category(str(series.name), tuple(known), any(value is None for value in values))
+
+
+def fit_array(x: np.ndarray, train: np.ndarray) -> ArraySchema:
+    axes = (0,) if x.ndim == 2 else (0, *range(2, x.ndim))
+    part = x[train].astype(np.float64)
+    mean = part.mean(axes)
+    std = part.std(axes)
+    return ArraySchema(x.shape[1:], tuple(mean.tolist()), tuple(np.where(std > 1e-12, std, 1.0).tolist()))
+
+
+def _spread(values: np.ndarray) -> float:
+    std = float(values.std())
+    return std if std > 1e-12 * max(1.0, float(np.abs(values).max())) else 1.0
+
+
+def to_json(schema: Schema) -> dict[str, Any]:
+    if isinstance(schema, ArraySchema):
+        return {"kind": "array", **asdict(schema)}
+    kinds = {Number: "number", Category: "category"}
+    return {"kind": "table", "columns": [{"kind": kinds[type(c)], **asdict(c)} for c in schema.columns]}
+
+
+def from_json(value: dict[str, Any]) -> Schema:
+    if value["kind"] == "array":
+        return ArraySchema(tuple(value["shape"]), tuple(value["mean"]), tuple(value["std"]))
+    columns: list[Column] = []
+    for entry in value["columns"]:
+        fields: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "kind"
+        }
+        columns.append(Number(**fields) if entry["kind"] == "number" else Category(**fields))
+    return TableSchema(tuple(columns))

@@ -1,0 +1,34 @@
+"""Training, validation and test parts: by share and seed, or by a column of the data."""
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from hpsearch.errors import UserError
+
+PARTS = ("train", "validation", "test")
+
+
+def by_share(y: np.ndarray, validation: float, test: float, seed: int, stratify: bool) -> dict[str, np.ndarray]:
+    """Row numbers of each part, sorted; the same for the same seed, whatever the study's seed."""
+    rows = np.arange(len(y))
+    labels = y if stratify else None
+    rest, test_rows = train_test_split(rows, test_size=test, random_state=seed, stratify=labels)
+    left = y[rest] if stratify else None
+    train, validation_rows = train_test_split(
+        rest, test_size=validation / (1 - test), random_state=seed, stratify=left
+    )
+    return {"train": np.sort(train), "validation": np.sort(validation_rows), "test": np.sort(test_rows)}
+
+
+def by_column(column: pd.Series, place: str) -> dict[str, np.ndarray]:
+    """Row numbers of each part, from a column that holds train, validation, test."""
+    values = column.astype("string").fillna("")
+    unknown = sorted(set(values) - set(PARTS))
+    if unknown:
+        raise UserError(f"{place}: data.split.column: holds {unknown[0]!r}; choose from {', '.join(PARTS)}")
+    parts = {part: np.flatnonzero(values == part) for part in PARTS}
+    for part, rows in parts.items():
+        if len(rows) == 0:
+            raise UserError(f"{place}: data.split.column: no row is marked {part!r}")
+    return parts

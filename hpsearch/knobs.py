@@ -1,0 +1,79 @@
+"""Every hyperparameter that a study may name: its kind, its limits, its default.
+
+The defaults are the plain baseline: Adam at 3e-4, a constant rate, no regularizer.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpsearch.nets.layers import ACTIVATIONS, NORMS
+from hpsearch.tricks.optimizers import OPTIMIZERS
+from hpsearch.tricks.schedules import SCHEDULES
+
+
+@dataclass(frozen=True)
+class Knob:
+    """`structural`: decides the shape of a net or a batch, so it is drawn once a block.
+
+    `low` and `high` are the limits; `open_low` and `open_high` leave the limit itself out. `off` is the value
+    that the word `off` stands for. `task`: makes sense for this task alone.
+    """
+
+    kind: type
+    default: Any
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+    choices: Sequence[str] = ()
+    structural: bool = False
+    off: Any = None
+    task: str | None = None
+    internal: bool = False  # set by the pipeline, not by a study
+
+    def fault(self, value: Any) -> str | None:
+        """What is wrong with a value, or None."""
+        if self.kind is str:
+            return None if value in self.choices else f"must be one of {', '.join(sorted(self.choices))}"
+        if self.kind is bool:
+            return None if isinstance(value, bool) else "must be true or false"
+        if isinstance(value, bool) or not isinstance(value, int if self.kind is int else int | float):
+            return "must be a whole number" if self.kind is int else "must be a number"
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return None if above and below else f"must be {self._limits()}"
+
+    def _limits(self) -> str:
+        low = "" if self.low == -math.inf else f"{'above' if self.open_low else 'at least'} {self.low:g}"
+        high = "" if self.high == math.inf else f"{'below' if self.open_high else 'at most'} {self.high:g}"
+        return " and ".join(part for part in (low, high) if part)
+
+
+KNOBS: dict[str, Knob] = {
+    # the run
+    "epochs": Knob(int, 40, low=1),
+    "batch_size": Knob(int, 64, low=1, structural=True),
+    # the net
+    "width": Knob(int, 128, low=1, structural=True),
+    "depth": Knob(int, 2, low=0, structural=True),
+    "norm": Knob(str, "none", choices=tuple(NORMS), structural=True),
+    "activation": Knob(str, "relu", choices=tuple(ACTIVATIONS), structural=True),
+    "skip": Knob(bool, False, off=False),
+    "dropout": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0),
+    # the optimizer
+    "optimizer": Knob(str, "adam", choices=tuple(OPTIMIZERS)),
+    "lr": Knob(float, 3e-4, low=0, open_low=True),
+    "momentum": Knob(float, 0.9, low=0, high=1, open_high=True, off=0.0),
+    "weight_decay": Knob(float, 0.0, low=0, off=0.0),
+    "clip": Knob(float, 0.0, low=0, off=0.0),  # the largest norm of a gradient; 0: as it is
+    "schedule": Knob(str, "constant", choices=tuple(SCHEDULES)),
+    "warmup": Knob(float, 0.0, low=0, high=1, off=0.0),
+    "cycles": Knob(int, 1, low=1),
+    "lr_min": Knob(float, 0.0, low=0),
+    # the loss
+    "label_smoothing": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, task="classification"),
+    "distill": Knob(float, 0.0, low=0, high=1, internal=True),
+    "temperature": Knob(float, 1.0, low=0, open_low=True, internal=True),
+}

@@ -1,0 +1,108 @@
+"""Metrics of whole parts of the data, for K rows at once.
+
+Each takes predictions and targets and gives float64 [K]. For classification a prediction is log-probabilities
+[K, N, C] and a target the class index [N]; for regression both are values, [K, N] and [N], in the target's own
+units. Definitions are scikit-learn's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def accuracy(logp_KNC: Tensor, target_N: Tensor) -> Tensor:
+    """The share of examples whose most probable class is right."""
+    return (logp_KNC.argmax(-1) == target_N).double().mean(-1)
+
+
+def balanced_accuracy(logp_KNC: Tensor, target_N: Tensor) -> Tensor:
+    """The mean of the classes' recalls, over the classes that occur in the targets."""
+    hit_KN = (logp_KNC.argmax(-1) == target_N).double()
+    recalls = [hit_KN[:, target_N == c].mean(-1) for c in target_N.unique()]
+    return torch.stack(recalls).mean(0)
+
+
+def log_loss(logp_KNC: Tensor, target_N: Tensor) -> Tensor:
+    """The mean negative log-probability of the right class, in nats."""
+    index = target_N.expand(logp_KNC.shape[:-1]).unsqueeze(-1)
+    return -logp_KNC.gather(-1, index).double().mean((-2, -1))
+
+
+def f1(logp_KNC: Tensor, target_N: Tensor) -> Tensor:
+    """Two classes: F1 of the second in sorted order. More: the mean of the classes' F1."""
+    guess_KN = logp_KNC.argmax(-1)
+    classes = range(1, 2) if logp_KNC.shape[-1] == 2 else range(logp_KNC.shape[-1])
+    scores = []
+    for c in classes:
+        both_K = ((guess_KN == c) & (target_N == c)).sum(-1)
+        either_K = (guess_KN == c).sum(-1) + (target_N == c).sum()
+        if either_K.any():  # a class that nobody has and nobody guesses does not count
+            scores.append(2 * both_K.double() / either_K.clamp(min=1))
+    return torch.stack(scores).mean(0)
+
+
+def auroc(logp_KNC: Tensor, target_N: Tensor) -> Tensor:
+    """The area under the ROC curve; more than two classes: one against the rest, the mean over classes."""
+    present = [c for c in range(logp_KNC.shape[-1]) if 0 < int((target_N == c).sum()) < len(target_N)]
+    classes = [c for c in present if c == 1] if logp_KNC.shape[-1] == 2 else present
+    if not classes:
+        return torch.full(logp_KNC.shape[:1], torch.nan, dtype=torch.float64)
+    areas = [_rank_area(logp_KNC[..., c].double().exp(), target_N == c) for c in classes]
+    return torch.stack(areas).mean(0)
+
+
+def _rank_area(score_KN: Tensor, positive_N: Tensor) -> Tensor:
+    """Mann-Whitney's U over the number of pairs; ties count half."""
+    n_pos, n_neg = int(positive_N.sum()), int((~positive_N).sum())
+    ranks_KN = torch.stack([_mean_ranks(row) for row in score_KN])
+    u_K = ranks_KN[:, positive_N].sum(-1) - n_pos * (n_pos + 1) / 2
+    return u_K / (n_pos * n_neg)
+
+
+def _mean_ranks(score_N: Tensor) -> Tensor:
+    _, place_N, count = score_N.unique(return_inverse=True, return_counts=True)
+    last = count.cumsum(0)
+    ranks: Tensor = (last - (count - 1) / 2.0).double()
+    return ranks[place_N]
+
+
+def rmse(value_KN: Tensor, target_N: Tensor) -> Tensor:
+    return (value_KN - target_N).double().square().mean(-1).sqrt()
+
+
+def mae(value_KN: Tensor, target_N: Tensor) -> Tensor:
+    return (value_KN - target_N).double().abs().mean(-1)
+
+
+def r2(value_KN: Tensor, target_N: Tensor) -> Tensor:
+    """The share of the targets' variance that is explained; 0 for a constant mean."""
+    spread = (target_N.double() - target_N.double().mean()).square().mean()
+    return 1 - (value_KN - target_N).double().square().mean(-1) / spread
+
+
+@dataclass(frozen=True)
+class Metric:
+    score: Callable[[Tensor, Tensor], Tensor]
+    task: str
+    direction: str  # maximize or minimize
+
+    @property
+    def sign(self) -> int:
+        """Times the score: more is better."""
+        return 1 if self.direction == "maximize" else -1
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric(accuracy, "classification", "maximize"),
+    "balanced_accuracy": Metric(balanced_accuracy, "classification", "maximize"),
+    "auroc": Metric(auroc, "classification", "maximize"),
+    "log_loss": Metric(log_loss, "classification", "minimize"),
+    "f1": Metric(f1, "classification", "maximize"),
+    "rmse": Metric(rmse, "regression", "minimize"),
+    "mae": Metric(mae, "regression", "minimize"),
+    "r2": Metric(r2, "regression", "maximize"),
+}
+
+PROPER = {"classification": "log_loss", "regression": "rmse"}  # always reported, and breaks ties

@@ -1,0 +1,49 @@
+"""Layers that hold a per-row hyperparameter as a 0-dim buffer, so that stacked buffers carry one value a row.
+
+The same module serves one row or many: nothing here knows of packs.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+class Dropout(nn.Module):
+    """Dropout with probability `p`, whose mask is filled from outside.
+
+    `mask` is a buffer in the shape of the input (0 or 1 / (1 - p)); who trains the net fills it before each
+    step. Until then it is a 0-dim one: nothing is dropped.
+    """
+
+    p: Tensor
+    mask: Tensor
+
+    def __init__(self, p: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("p", torch.tensor(float(p)), persistent=False)
+        self.register_buffer("mask", torch.tensor(1.0), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.mask if self.training else x
+
+
+class Skip(nn.Module):
+    """Adds `gate` times an earlier activation: gate 1 is a skip connection (He et al. 2016), gate 0 is none."""
+
+    gate: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("gate", torch.tensor(0.0))
+
+    def forward(self, x: Tensor, earlier: Tensor) -> Tensor:
+        return x + self.gate * earlier
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "none": nn.Identity,
+    "batch": nn.BatchNorm1d,
+    "layer": nn.LayerNorm,
+}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}

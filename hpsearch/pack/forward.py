@@ -1,0 +1,109 @@
+"""Two ways through the nets of a pack, one answer: `loop` (each row's own module) and `vmap` (all at once).
+
+The net alone is vmapped; the loss is arithmetic on [K, ...] with columns and needs no vmap. The pack's loss is
+the sum over rows of each row's mean, so each row's gradient is its own.
+
+Shapes: K rows, N examples a row, C outputs.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from hpsearch.pack.rows import Rows
+
+LossOfRows = Callable[[Tensor, slice], Tensor]  # outputs of some rows [k, N, C], and which rows → mean loss [k]
+
+
+def train_loop(rows: Rows, x_KN: Tensor, loss: LossOfRows) -> Tensor:
+    """Fills `rows.grad` row after row with each row's own module; gives the losses [K]."""
+    grads = rows.views(rows.grad)
+    losses = []
+    for k, module in enumerate(rows.modules):
+        module.train()
+        own = dict(module.named_parameters())
+        row_loss = loss(module(x_KN[k]).unsqueeze(0), slice(k, k + 1))
+        found = torch.autograd.grad(row_loss.sum(), [own[s.name] for s in rows.slots], allow_unused=True)
+        for slot, grad in zip(rows.slots, found, strict=True):
+            _write(grads[slot.name][k], grad)
+        rows.collect_reassigned(k)
+        losses.append(row_loss.detach())
+    return torch.cat(losses)
+
+
+def train_vmap(rows: Rows, x_KN: Tensor, loss: LossOfRows) -> Tensor:
+    """Fills `rows.grad` with all rows in one pass; gives the losses [K]."""
+    base = rows.modules[0].train()
+    leaves = {name: view.detach().requires_grad_() for name, view in rows.views(rows.theta).items()}
+    outputs = vmap(lambda p, b, x: functional_call(base, (p, b), (x,)))(leaves, rows.buffers, x_KN)
+    losses_K = loss(outputs, slice(None))
+    found = torch.autograd.grad(losses_K.sum(), list(leaves.values()), allow_unused=True)
+    for view, grad in zip(rows.views(rows.grad).values(), found, strict=True):
+        _write(view, grad)
+    return losses_K.detach()
+
+
+def _write(view: Tensor, grad: Tensor | None) -> None:
+    if grad is None:  # a parameter that the outputs do not depend on
+        view.zero_()
+    else:
+        view.copy_(grad)
+
+
+@torch.no_grad()
+def predict_loop(rows: Rows, x_N: Tensor) -> Tensor:
+    """Outputs [K, N, C] in evaluation mode, row after row; every row sees the same inputs."""
+    return torch.stack([module.eval()(x_N) for module in rows.modules])
+
+
+@torch.no_grad()
+def predict_vmap(rows: Rows, x_N: Tensor) -> Tensor:
+    """Outputs [K, N, C] in evaluation mode, all rows in one pass."""
+    base = rows.modules[0].eval()
+    call = vmap(lambda p, b, x: functional_call(base, (p, b), (x,)), in_dims=(0, 0, None))
+    outputs: Tensor = call(rows.views(rows.theta), rows.buffers, x_N)
+    return outputs
+
+
+TRAIN = {"loop": train_loop, "vmap": train_vmap}
+PREDICT = {"loop": predict_loop, "vmap": predict_vmap}
+
+
+def disagreement(rows: Rows, x_KN: Tensor, loss: LossOfRows) -> str | None:
+    """Why these rows may not be vmapped, or None: one batch through both ways, everything compared.
+
+    vmap can be wrong without an error: gradients in an embedding's padding, an attribute that differs between
+    rows, a buffer that `forward` replaces. So outputs, losses, gradients and buffers must agree. Leaves the
+    rows as they were.
+    """
+    before = {name: tensor.clone() for name, tensor in rows.buffers.items()}
+    seen: dict[str, dict[str, Tensor]] = {}
+    for way in ("loop", "vmap"):
+        try:
+            losses = TRAIN[way](rows, x_KN, loss)
+            seen[way] = {"losses": losses, "gradients": rows.grad.clone()}
+            seen[way] |= {f"the buffer {name}": tensor.clone() for name, tensor in rows.buffers.items()}
+            seen[way]["outputs"] = PREDICT[way](rows, x_KN[0])
+        except Exception as error:
+            if way == "loop":
+                raise  # the net itself does not run
+            return f"vmap raised {type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        finally:
+            for name, tensor in before.items():
+                rows.buffers[name].copy_(tensor)
+            rows.grad.zero_()
+    wrong = [what for what, value in seen["loop"].items() if not _close(value, seen["vmap"][what])]
+    return f"vmap and loop disagree on {', '.join(wrong)}" if wrong else None
+
+
+def _close(a: Tensor, b: Tensor) -> bool:
+    """Equal to 1e-4 of the largest value in each row (float32 rounding through a net is about 1e-6)."""
+    if a.shape != b.shape:
+        return False
+    if not a.is_floating_point():
+        return torch.equal(a, b)
+    a_KM, b_KM = a.double().reshape(len(a), -1), b.double().reshape(len(b), -1)
+    scale_K = a_KM.abs().amax(1).nan_to_num().clamp(min=1e-6)
+    return bool(((a_KM - b_KM).abs().amax(1) <= 1e-4 * scale_K).all())

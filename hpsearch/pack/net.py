@@ -1,0 +1,24 @@
+"""A trial's net by itself, with the weights of its best epoch."""
+
+from torch import nn
+
+from hpsearch.nets.build import Factory, Shape, build
+from hpsearch.pack.checkpoint import RowState
+
+
+def trained(factory: Factory, state: RowState, shape: Shape) -> nn.Module:
+    """The net in evaluation mode on the CPU; it shares nothing with a pack."""
+    net = build(factory, state.record.params, shape, seed=0)
+    theta, start = state.tensors["best.theta"], 0
+    for parameter in (p for p in net.parameters() if p.requires_grad):
+        stop = start + parameter.numel()
+        parameter.data = theta[start:stop].view(parameter.shape).clone()
+        start = stop
+    named = {
+        **dict(net.named_buffers()),
+        **{n: p.data for n, p in net.named_parameters() if not p.requires_grad},
+    }
+    for name, tensor in named.items():
+        if f"best.buffer.{name}" in state.tensors:
+            tensor.copy_(state.tensors[f"best.buffer.{name}"])
+    return net.eval()

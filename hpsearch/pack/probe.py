@@ -1,0 +1,102 @@
+"""Tries a shape of net out before its trials are packed: which way forward, and how many rows at once."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from hpsearch import keyed
+from hpsearch.data.dataset import Arrays
+from hpsearch.pack.train import Pack, Settings
+
+_STEPS = 4
+_WORTH = 0.95  # more rows must cut the time of a row by a twentieth
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was measured. `ms`: milliseconds of one training step of one row, by way forward and number of rows."""
+
+    forward: str
+    rows: int
+    row_ms: float
+    why: str
+    ms: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def probe(
+    settings: Settings, arrays: Arrays, params: Sequence[Mapping[str, Any]], most: int, memory_bytes: float
+) -> Probe:
+    """Measures trials of one shape.
+
+    `most` is the largest number of rows to try, `memory_bytes` what a pack may take.
+    """
+    if most == 1:
+        return Probe("loop", 1, _measure(settings, arrays, params[:1], "loop")[0], "one row", {})
+    row_ms, row_bytes = _measure(settings, arrays, params[:1], "loop")
+    ms = {"loop": row_ms}
+    limit = max(1, min(most, int(memory_bytes // max(row_bytes, 1))))
+    best = Probe("loop", limit, row_ms, "loop is the faster", ms)
+    trial = Pack.start(settings, arrays, range(min(limit, len(params), 4)), params[: min(limit, 4)])
+    reason = trial.check()
+    if reason is not None:
+        return Probe("loop", limit, row_ms, reason, ms)
+    chosen = float("inf")
+    for rows in _sizes(limit):
+        some = [params[i % len(params)] for i in range(rows)]
+        took, _ = _measure(settings, arrays, some, "vmap")
+        ms[f"vmap {rows}"] = took
+        if took < chosen * _WORTH:
+            chosen = took
+            if took < row_ms:
+                best = Probe("vmap", rows, took, "vmap is the faster", ms)
+        elif took > chosen * 1.1:
+            break  # the rows no longer fit in the cache
+    return best
+
+
+def _sizes(limit: int) -> list[int]:
+    sizes = [size for size in (2, 4, 8, 16, 32, 64, 128, 256, 512) if size < limit]
+    return [*sizes[-6:], limit] if limit <= 64 else [*sizes, limit]
+
+
+def _measure(
+    settings: Settings, arrays: Arrays, params: Sequence[Mapping[str, Any]], forward: str
+) -> tuple[float, float]:
+    """Milliseconds of a step, and bytes of memory, a row."""
+    own = Settings(settings.seed, settings.factory, forward, settings.device, settings.evaluate, settings.dtype)
+    pack = Pack.start(own, arrays, range(len(params)), params)
+    order_KN = keyed.permutations(pack.keys["order"], len(pack.y_train))
+    pack.steps_alone(order_KN, 1)
+    _synchronise(settings.device)
+    began = time.perf_counter()
+    pack.steps_alone(order_KN, _STEPS)
+    _synchronise(settings.device)
+    took = (time.perf_counter() - began) * 1000 / _STEPS / len(params)
+    return took, _bytes(pack)
+
+
+def _bytes(pack: Pack) -> float:
+    """θ, its gradient, moments, workspace and best copy, and three times what the layers put out."""
+    outputs: list[int] = []
+    net = pack.rows.modules[0]
+    leaves = [m for m in net.modules() if not list(m.children())]
+    hooks = [m.register_forward_hook(lambda _m, _i, out: outputs.append(out.numel())) for m in leaves]
+    with torch.no_grad():
+        net.eval()(pack.x_train[: pack.batch])
+    for hook in hooks:
+        hook.remove()
+    itemsize = pack.rows.theta.element_size()
+    kept = int(np.prod(pack.y_validation.shape)) * pack.arrays.target.outputs
+    return float(itemsize * (7 * pack.rows.theta.shape[1] + 3 * sum(outputs) + 2 * kept))
+
+
+def _synchronise(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.synchronize()

@@ -1,0 +1,89 @@
+"""A run folder, opened for reading: `hpsearch.open_run("runs/digits")`."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hpsearch.errors import UserError
+from hpsearch.folder import Folder
+from hpsearch.search import ledger
+from hpsearch.study import Study, load_study
+
+
+@dataclass(frozen=True)
+class Run:
+    """A study that was launched: its study, trials, results and files, as they stand on disk."""
+
+    folder: Folder
+
+    @cached_property
+    def study(self) -> Study:
+        return load_study(self.folder.study)
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial: number, state, value, seconds, epochs, best_epoch, failure, params.NAME."""
+        rows = ledger.read(self.folder.ledger, self.study.name)
+        return pd.DataFrame(
+            [
+                {
+                    "number": row["number"],
+                    "state": row["state"],
+                    "value": row["value"],
+                    **{
+                        key: (row["outcome"] or {}).get(key)
+                        for key in ("seconds", "epochs", "best_epoch", "failure")
+                    },
+                    **{f"params.{name}": value for name, value in row["params"].items()},
+                }
+                for row in rows
+            ]
+        )
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """`summary.json`, or None before the run has ended."""
+        if not self.folder.summary.exists():
+            return None
+        value: dict[str, Any] = json.loads(self.folder.summary.read_text(encoding="utf-8"))
+        return value
+
+    @property
+    def ensemble(self) -> dict[str, Any] | None:
+        """Members, weights and scores of the ensemble, or None before there is one."""
+        return self.summary and self.summary["ensemble"]
+
+    @property
+    def export(self) -> Path:
+        return self.folder.export
+
+    def status(self) -> dict[str, Any]:
+        """Where the run stands: its trials by state, the best value so far, whether it has its results."""
+        rows = ledger.read(self.folder.ledger, self.study.name)
+        states = [row["state"] for row in rows]
+        values = [row["value"] for row in rows if row["value"] is not None]
+        direction = ledger.direction(self.folder.ledger, self.study.name)
+        best = (max if direction == "maximize" else min)(values) if values else None
+        return {
+            "study": self.study.name,
+            "trials": {s: states.count(s) for s in ("complete", "pruned", "failed", "running", "waiting")},
+            "total": self.study.search.trials,
+            "best": best,
+            "finished": self.summary is not None,
+        }
+
+
+def open_run(path: str | Path) -> Run:
+    """Opens a run folder.
+
+    Raises:
+        UserError: it is not one.
+    """
+    folder = Folder(Path(path))
+    if not folder.study.is_file():
+        raise UserError(f"{path}: is not a run folder: it has no study.yaml")
+    return Run(folder)

@@ -1,0 +1,39 @@
+"""A Ray cluster of our own for the time of a launch."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Read by Ray when it is imported: no usage reports, no result files of Tune's, no chatter.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "64")  # else a leg is asked for when the last one runs
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import ray
+
+
+@contextmanager
+def cluster(workers: int) -> Iterator[None]:
+    """Starts Ray on this machine, on loopback and without a dashboard; ends it with all its processes.
+
+    A leg takes one of Ray's CPUs, so `workers` of them are how many legs train at once.
+    """
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ray.init(
+            address="local",
+            num_cpus=workers,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()

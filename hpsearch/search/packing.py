@@ -1,0 +1,133 @@
+"""The plan: which trials form a pack, which way they go forward, and with how many threads.
+
+It is decided once and written to `plan.json`; a later launch, another machine or another number of workers
+that takes the same plan computes the same numbers.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import UserError
+from hpsearch.folder import write_json
+from hpsearch.knobs import KNOBS
+from hpsearch.pack.probe import Probe
+
+_VERSION = 1
+_PACKS_A_WORKER = 2  # so that no worker waits long for the last one
+
+
+@dataclass(frozen=True)
+class Leg:
+    """Some rows of one shape, from where they are to their end: the unit of work, one Ray Tune trial."""
+
+    leg: int
+    trials: tuple[int, ...]
+    forward: str
+    threads: int
+    row_ms: float
+    why: str
+    after: int | None = None  # the leg whose rows these were, when it was split
+
+
+@dataclass(frozen=True)
+class Plan:
+    legs: tuple[Leg, ...]
+
+    @property
+    def trials(self) -> set[int]:
+        return {trial for leg in self.legs for trial in leg.trials}
+
+    def latest(self) -> list[Leg]:
+        """The legs that were not split into others."""
+        split = {leg.after for leg in self.legs}
+        return [leg for leg in self.legs if leg.leg not in split]
+
+    def write(self, path: Path) -> None:
+        write_json(path, {"version": _VERSION, "legs": [asdict(leg) for leg in self.legs]})
+
+    def extended(self, more: Iterable[Leg]) -> "Plan":
+        return Plan((*self.legs, *more))
+
+    def halves(self, leg: Leg) -> list[Leg]:
+        """The two legs that take over a leg's rows."""
+        middle = (len(leg.trials) + 1) // 2
+        parts = [leg.trials[:middle], leg.trials[middle:]]
+        first = max(known.leg for known in self.legs) + 1
+        return [
+            Leg(first + i, part, leg.forward, leg.threads, leg.row_ms, f"half of leg {leg.leg}", leg.leg)
+            for i, part in enumerate(parts)
+        ]
+
+
+def read(path: Path) -> Plan:
+    """A plan from its file.
+
+    Raises:
+        UserError: it is not one.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if value["version"] != _VERSION:
+            raise UserError(f"{path}: is a plan of version {value['version']}; this hpsearch reads {_VERSION}")
+        legs = [Leg(**{**entry, "trials": tuple(entry["trials"])}) for entry in value["legs"]]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: is not a plan: {error}") from None
+    return Plan(tuple(legs))
+
+
+def shape_of(params: Mapping[str, Any]) -> str:
+    """What trials of one pack share, as text."""
+    return ", ".join(
+        f"{name} {params[name]}" for name, knob in KNOBS.items() if knob.structural and name in params
+    )
+
+
+def by_shape(params: Mapping[int, Mapping[str, Any]]) -> dict[str, list[int]]:
+    """Trials of each shape, in order of their numbers."""
+    groups: dict[str, list[int]] = {}
+    for number in sorted(params):
+        groups.setdefault(shape_of(params[number]), []).append(number)
+    return groups
+
+
+def pack(
+    groups: Mapping[str, Sequence[int]], probes: Mapping[str, Probe], workers: int, cpus: int, first: int = 0
+) -> list[Leg]:
+    """Cuts each shape's trials into packs of even size, at most as many rows as its probe found best.
+
+    When that leaves too few packs to keep the workers busy, the packs that take longest are halved. Legs come
+    longest first.
+    """
+    packs: list[tuple[str, list[int]]] = []
+    for shape, trials in groups.items():
+        count = math.ceil(len(trials) / max(probes[shape].rows, 1))
+        packs += [(shape, list(part)) for part in _even(trials, count)]
+
+    def cost(entry: tuple[str, list[int]]) -> float:
+        return probes[entry[0]].row_ms * len(entry[1])
+
+    goal = sum(map(cost, packs)) / (workers * _PACKS_A_WORKER)
+    while True:
+        longest = max(packs, key=cost)
+        if cost(longest) <= goal or len(longest[1]) < 4 or workers == 1:
+            break
+        packs.remove(longest)
+        packs += [(longest[0], list(part)) for part in _even(longest[1], 2)]
+    packs.sort(key=lambda entry: (-cost(entry), entry[1][0]))
+    threads = max(1, cpus // max(workers, 1)) if len(packs) >= workers else max(1, cpus // len(packs))
+    return [
+        Leg(first + i, tuple(trials), probes[shape].forward, threads, probes[shape].row_ms, probes[shape].why)
+        for i, (shape, trials) in enumerate(packs)
+    ]
+
+
+def _even(trials: Sequence[int], count: int) -> list[Sequence[int]]:
+    bounds = [round(i * len(trials) / count) for i in range(count + 1)]
+    return [trials[a:b] for a, b in pairwise(bounds)]

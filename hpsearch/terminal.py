@@ -1,0 +1,122 @@
+"""What a launch looks like in a terminal: a live view, and the closing table. Plain lines elsewhere."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from hpsearch.search.progress import View
+
+_PLAIN_EVERY_S = 10.0
+
+
+class Screen:
+    """Hears of a run's course and shows it: live where there is a terminal, else a line now and then."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        self.console, self.name = console, name
+        self._stage, self._since, self._said = "", time.monotonic(), 0.0
+        self._live: Live | None = None
+
+    def __enter__(self) -> "Screen":
+        if self.console.is_terminal:
+            self._live = Live(Text(""), console=self.console, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def note(self, text: str) -> None:
+        self.console.print(escape(text), highlight=False)
+
+    def stage(self, name: str) -> None:
+        self._stage, self._since, self._said = name, time.monotonic(), 0.0
+        if self._live is None:
+            self.console.print(f"stage: {name}", highlight=False)
+        else:
+            self._live.update(self._panel(None))
+
+    def progress(self, view: View) -> None:
+        if self._live is not None:
+            self._live.update(self._panel(view))
+        elif time.monotonic() - self._said > _PLAIN_EVERY_S:
+            self._said = time.monotonic()
+            self.console.print(_line(view, self._since), highlight=False)
+
+    def _panel(self, view: View | None) -> RenderableType:
+        head = Text.assemble((self.name, "bold"), "  ", (self._stage, "cyan"))
+        if view is None:
+            return head
+        bar = ProgressBar(total=1.0, completed=view.share, width=40)
+        return Group(head, bar, Text(_line(view, self._since)))
+
+
+def _line(view: View, since: float) -> str:
+    best = f", best {view.best:.4g}" if view.best is not None else ""
+    took, share = time.monotonic() - since, view.share
+    left = f", about {_time(took / share * (1 - share))} left" if 0.02 < share < 1 else ""
+    trials = f"{view.count('complete')} of {view.total} trials finished, {view.count('failed')} failed{best}"
+    return f"{trials}, {100 * share:.0f} % in {_time(took)}{left}"
+
+
+def _time(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def closing(summary: dict[str, Any], root: Path) -> RenderableType:
+    """The table at the end of a launch: who scored what, and where the files are."""
+    metrics = list(summary["best"]["test"])
+    table = Table(title=f"{summary['study']}: {_counts(summary['trials'])}", title_justify="left")
+    table.add_column("")
+    for part in ("validation", "test"):
+        for metric in metrics:
+            table.add_column(f"{part}\n{metric}", justify="right")
+    for name, entry in _contenders(summary):
+        cells = [f"{entry[part][metric]:.4f}" for part in ("validation", "test") for metric in metrics]
+        table.add_row(escape(name), *cells)
+    gain = summary["ensemble"]["gain"]
+    lines = [
+        f"gain of the ensemble over the best trial, cross-fitted on validation: {gain['value']:+.4f} "
+        f"(95 % {gain['low']:+.4f} to {gain['high']:+.4f}; naive {gain['naive']:+.4f})",
+        f"took {_time(summary['seconds']['total'])}",
+        f"trials   {root / 'trials.csv'}",
+        f"summary  {root / 'summary.json'}",
+        f"export   {root / 'export'}    hpsearch predict {root / 'export'} INPUT --out FILE.csv",
+    ]
+    return Group(table, *(Text(line) for line in lines))
+
+
+def _contenders(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    members = len(summary["ensemble"]["members"])
+    named = [
+        (f"best trial ({summary['best']['trial']})", summary["best"]),
+        (f"ensemble of {members}", summary["ensemble"]),
+    ]
+    if summary["student"] is not None:
+        named += [("student", summary["student"]), ("student's net alone", summary["student"]["alone"])]
+    return named
+
+
+def _counts(trials: dict[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in trials.items() if count)
+
+
+def standing(status: dict[str, Any]) -> str:
+    """`hpsearch status` in a line."""
+    best = "none yet" if status["best"] is None else f"{status['best']:.6g}"
+    end = "finished" if status["finished"] else "not finished"
+    return f"{status['study']}: {end}; {_counts(status['trials'])} of {status['total']} trials; best {best}"

@@ -1,0 +1,54 @@
+"""Learning-rate schedules as fractions of a trial's own run, never in somebody else's epochs.
+
+Each is a pure function of the progress in [0, 1) after the warm-up and of columns; all give the rate as
+lr_min + (lr - lr_min) * shape.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+Shape = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
+
+
+def constant(progress: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The same rate throughout: the safe default, decay is tuned at the very end."""
+    return np.ones_like(progress)
+
+
+def cosine(progress: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Half a cosine from lr down to lr_min (Loshchilov & Hutter 2017, "SGDR", one period)."""
+    return np.asarray(0.5 * (1 + np.cos(np.pi * progress)))
+
+
+def cyclic(progress: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """`cycles` equal cosine periods, each restarting at lr (Loshchilov & Hutter 2017, "SGDR").
+
+    The weights at the minima give an ensemble (Huang et al. 2017, "Snapshot Ensembles").
+    """
+    within = np.mod(progress * columns["cycles"], 1.0)
+    return np.asarray(0.5 * (1 + np.cos(np.pi * within)))
+
+
+SCHEDULES: dict[str, Shape] = {"constant": constant, "cosine": cosine, "cyclic": cyclic}
+
+
+def rates(
+    kinds: list[str], columns: Mapping[str, np.ndarray], step_KS: np.ndarray, total_K1: np.ndarray
+) -> np.ndarray:
+    """The learning rates of K rows at S steps, float64 [K, S].
+
+    Columns `lr`, `lr_min`, `warmup`, `cycles` are [K, 1]; `step` counts from 0; `total` is each row's own
+    number of steps. The first `warmup` share of the run rises linearly to the schedule's first rate.
+    """
+    warm_K1 = np.round(columns["warmup"] * total_K1)
+    progress_KS = np.clip((step_KS - warm_K1) / np.maximum(total_K1 - warm_K1, 1), 0, 1)
+    shape_KS = np.empty_like(progress_KS)
+    for kind in set(kinds):
+        rows = [k for k, name in enumerate(kinds) if name == kind]
+        shape_KS[rows] = SCHEDULES[kind](
+            progress_KS[rows], {name: column[rows] for name, column in columns.items()}
+        )
+    ramp_KS = np.minimum((step_KS + 1) / np.maximum(warm_K1, 1), 1)
+    lr_K1, floor_K1 = columns["lr"], np.minimum(columns["lr_min"], columns["lr"])
+    return np.asarray((floor_K1 + (lr_K1 - floor_K1) * shape_KS) * ramp_KS)
