@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Part:
-    """Some examples: x float32 [N, ...]; y int64 class indices or float32 values in the target's units, [N]."""
+    """Some examples: x float32 [N, ...]; y int64 class indices or float64 values in the target's units, [N]."""
 
     x: np.ndarray
     y: np.ndarray

@@ -118,7 +118,7 @@ def _recognise(column: pd.Series, task: str | None, place: str) -> tuple[np.ndar
 
 def _regression(column: pd.Series, place: str, told: str) -> tuple[np.ndarray, Target, str]:
     y = preprocess.numbers(column, f"{place}: data.target")
-    return y.astype(np.float32), Target("regression"), told
+    return y, Target("regression"), told
 
 
 def _guess_task(column: pd.Series) -> tuple[str, str]:

@@ -111,12 +111,12 @@ def numbers(series: pd.Series, place: str) -> np.ndarray:
 
 def words(series: pd.Series) -> np.ndarray:
     """A column as text, missing as None; whole numbers lose their `.0`, so 1 and 1.0 are one category."""
-    if pd.api.types.is_bool_dtype(series):
-        series = series.map({True: "true", False: "false"})
 
     def word(value: Any) -> str | None:
         if pd.isna(value):
             return None
+        if isinstance(value, bool | np.bool_):
+            return str(bool(value)).lower()
         return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
     return np.array([word(value) for value in series], dtype=object)

@@ -48,7 +48,7 @@ def _sklearn(name: str) -> Raw:
 
 def read_csv(path: Path, missing: Sequence[str]) -> pd.DataFrame:
     """A CSV with a header; only the words in `missing` are missing values."""
-    return pd.read_csv(path, keep_default_na=False, na_values=list(missing), comment=None)
+    return pd.read_csv(path, keep_default_na=False, na_values=list(missing), index_col=False)
 
 
 def read_table(path: Path, missing: Sequence[str] = ("",)) -> pd.DataFrame:
@@ -59,9 +59,8 @@ def read_table(path: Path, missing: Sequence[str] = ("",)) -> pd.DataFrame:
     """
     _must_be_file(path)
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return read_csv(path, missing)
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else read_csv(path, missing)
+        return table.rename(columns=str)
     except (OSError, ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as {path.suffix[1:]}: {_first_line(error)}") from None
 

@@ -35,7 +35,7 @@ class RowState:
     """One trial's row, off the matrix.
 
     Tensors: `theta`, `first`, `second` [P]; `buffer.NAME`; `best.theta`, `best.buffer.NAME` at the best epoch;
-    `best.prediction`, the best epoch's validation log-probabilities [N, C] or values [N], float32.
+    `best.prediction`, the best epoch's validation log-probabilities [N, C] float32, or values [N] float64.
     """
 
     record: Record

@@ -93,7 +93,8 @@ class Pack:
 
         a = self.arrays
         self.x_train, self.y_train = place(a.train.x), place(a.target.scaled(a.train.y))
-        self.x_validation, self.y_validation = place(a.validation.x), place(a.validation.y)
+        self.x_validation = place(a.validation.x)
+        self.y_validation = torch.tensor(a.validation.y, device=self.device)  # in its own precision
         self.teacher = None if a.teacher is None else place(a.teacher)
 
     def _make_columns(self) -> None:
@@ -251,7 +252,7 @@ class Pack:
         target = self.arrays.target
         if target.task == "classification":
             return log_softmax(outputs, dim=-1)
-        return outputs.squeeze(-1) * target.std + target.mean
+        return outputs.squeeze(-1).double() * target.std + target.mean
 
     def _evaluate(self, losses: list[float], due: list[bool]) -> None:
         prediction = self.predict(self.x_validation)
@@ -279,7 +280,7 @@ class Pack:
         for name, tensor in self.best_buffers.items():
             tensor[index] = self.rows.buffers[name][index]
         for k in better:
-            self.best_prediction[k] = prediction[k].float().cpu().clone()
+            self.best_prediction[k] = prediction[k].cpu().clone()
 
     # --- leaving --------------------------------------------------------------------------------------------
 

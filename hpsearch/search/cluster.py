@@ -20,8 +20,12 @@ import ray
 def cluster(workers: int) -> Iterator[None]:
     """Starts Ray on this machine, on loopback and without a dashboard; ends it with all its processes.
 
-    A leg takes one of Ray's CPUs, so `workers` of them are how many legs train at once.
+    A leg takes one of Ray's CPUs, so `workers` of them are how many legs train at once. Where the caller has
+    started Ray already, that cluster is used and left running.
     """
+    if ray.is_initialized():
+        yield
+        return
     logging.getLogger("ray").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

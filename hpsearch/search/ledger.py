@@ -8,8 +8,11 @@ beside it, and nothing is left RUNNING when a launch ends or the next one begins
 import fcntl
 import json
 import logging
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +21,11 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import RunError
-from hpsearch.search.progress import Progress
+from hpsearch.search.progress import View
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,9 @@ class Ledger:
     def __init__(self, path: str, name: str, direction: Literal["minimize", "maximize"]) -> None:
         optuna.logging.set_verbosity(logging.WARNING)
         self._hold = _hold(Path(path))
-        self.mended = mend(Path(path))
-        Path(f"{path}.lock").unlink(missing_ok=True)  # of a process that died while writing; we are alone here
-        self._storage = JournalStorage(JournalFileBackend(path))
+        mend(Path(path))
+        self._journal = _OneWriter(path)
+        self._storage = JournalStorage(self._journal)
         self._study = optuna.create_study(
             storage=self._storage,
             study_name=name,
@@ -66,40 +70,50 @@ class Ledger:
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
-        self._progress = Progress()
+        self._legs: dict[int, float] = {}
+        self._sizes: dict[int, int] = {}
+        self._stopping = False
 
     # --- the driver's calls ---------------------------------------------------------------------------------
 
     def begin(self, entries: Sequence[Entry]) -> int:
         """Starts a launch: enters the trials that are new, sets the unfinished waiting; gives its number."""
-        self._progress = Progress()
+        self._stopping = False
         launch = self._launch() + 1
         self._study.set_user_attr("launch", launch)
-        for entry in entries[len(self._trials()) :]:
-            params = {name: entry.params[name] for name in entry.distributions}
-            self._study.add_trial(
-                create_trial(
-                    state=TrialState.WAITING,
-                    params=params,
-                    distributions=dict(entry.distributions),
-                    user_attrs={"fixed": dict(entry.fixed)},
+        with self._journal.one_sync():
+            for entry in entries[len(self._trials()) :]:
+                params = {name: entry.params[name] for name in entry.distributions}
+                self._study.add_trial(
+                    create_trial(
+                        state=TrialState.WAITING,
+                        params=params,
+                        distributions=dict(entry.distributions),
+                        user_attrs={"fixed": dict(entry.fixed)},
+                    )
                 )
-            )
         self.rest()
         return launch
 
     def rest(self) -> None:
         """Sets every running trial waiting: nobody runs it any more."""
-        for trial in self._trials():
-            if trial.state == TrialState.RUNNING:
-                self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+        with self._journal.one_sync():
+            for trial in self._trials():
+                if trial.state == TrialState.RUNNING:
+                    self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def stop(self) -> None:
         """Asks the legs to store their rows and end."""
-        self._progress.stopping = True
+        self._stopping = True
 
-    def progress(self) -> Progress:
-        return self._progress
+    def view(self) -> View:
+        trials = self._trials()
+        values = [
+            trial.value for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None
+        ]
+        best = max if self._study.direction == StudyDirection.MAXIMIZE else min
+        counts = Counter(_STATES[trial.state] for trial in trials)
+        return View(counts, best(values, default=None), dict(self._legs), dict(self._sizes), self._stopping)
 
     def waiting(self) -> list[int]:
         """The numbers of the trials that are not finished."""
@@ -115,37 +129,40 @@ class Ledger:
     def start(self, launch: int, leg: int, numbers: Sequence[int]) -> bool:
         """Notes that a leg begins; gives whether it is to."""
         self._check(launch)
-        if self._progress.stopping:
+        if self._stopping:
             return False
-        self._progress.legs[leg] = 0.0
+        self._legs[leg], self._sizes[leg] = 0.0, len(numbers)
         trials = self._trials()
-        for number in numbers:
-            if trials[number].state == TrialState.WAITING:
-                self._storage.set_trial_state_values(trials[number]._trial_id, TrialState.RUNNING)
+        with self._journal.one_sync():
+            for number in numbers:
+                if trials[number].state == TrialState.WAITING:
+                    self._storage.set_trial_state_values(trials[number]._trial_id, TrialState.RUNNING)
         return True
 
     def beat(self, launch: int, leg: int, share: float) -> bool:
         """Notes a leg's progress; gives whether it is to go on."""
         self._check(launch)
-        self._progress.legs[leg] = share
-        return not self._progress.stopping
+        self._legs[leg] = share
+        return not self._stopping
 
     def report(self, launch: int, leg: int, outcomes: Mapping[int, Outcome]) -> list[int]:
         """Ends trials; gives those of the leg's rows to drop (none: nothing prunes yet). May be called twice."""
         self._check(launch)
-        trials = self._trials()
-        for number, outcome in outcomes.items():
-            trial = trials[number]
-            if trial.state.is_finished():
-                continue
-            self._storage.set_trial_user_attr(trial._trial_id, "outcome", asdict(outcome))
-            if outcome.failure is None:
-                assert outcome.value is not None
-                self._storage.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [outcome.value])
-            else:
-                self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-        self._progress.legs.pop(leg, None)
+        with self._journal.one_sync():
+            for number, outcome in outcomes.items():
+                self._end(self._trials()[number], outcome)
+        self._legs.pop(leg, None)
         return []
+
+    def _end(self, trial: FrozenTrial, outcome: Outcome) -> None:
+        if trial.state.is_finished():
+            return
+        self._storage.set_trial_user_attr(trial._trial_id, "outcome", asdict(outcome))
+        if outcome.failure is None:
+            assert outcome.value is not None
+            self._storage.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [outcome.value])
+        else:
+            self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
     # --- reading --------------------------------------------------------------------------------------------
 
@@ -161,6 +178,30 @@ class Ledger:
     def _check(self, launch: int) -> None:
         if launch != self._launch():
             raise StaleLaunchError(f"launch {launch} is over; launch {self._launch()} has the run now")
+
+
+class _OneWriter(JournalFileBackend):
+    """The journal of a single writer: no lock file, and records that belong together are synced once."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._file = Path(path).open("ab")  # noqa: SIM115  (held for the process's life)
+        self._syncs = True
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self._file.write("".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode())
+        self._file.flush()
+        if self._syncs:
+            os.fsync(self._file.fileno())
+
+    @contextmanager
+    def one_sync(self) -> Iterator[None]:
+        self._syncs = False
+        try:
+            yield
+        finally:
+            self._syncs = True
+            os.fsync(self._file.fileno())
 
 
 _STATES = {

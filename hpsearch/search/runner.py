@@ -100,23 +100,22 @@ def _drive(
     fit = _Fit(job, searcher, ledger, arrays, launch)
     fit.start()
     interrupted = False
-    sign = METRICS[job.arrays.metric].sign
     while fit.is_alive():
         try:
             fit.join(_POLL_S)
-            progress, rows = ray.get([ledger.progress.remote(), ledger.rows.remote()])
-            watch(View(rows, sign, progress.legs, searcher.sizes()))
+            view = ray.get(ledger.view.remote())
+            watch(view)
             late = deadline is not None and time.monotonic() > deadline
             if late and not searcher.stopping:
                 searcher.stopping = True
-            if searcher.stopping and not progress.stopping:
+            if searcher.stopping and not view.stopping:
                 ray.get(ledger.stop.remote())
         except KeyboardInterrupt:
             if interrupted:
                 raise
             interrupted = searcher.stopping = True
     ray.get(ledger.rest.remote())
-    watch(View(ray.get(ledger.rows.remote()), sign))
+    watch(ray.get(ledger.view.remote()))
     if interrupted:
         raise KeyboardInterrupt
     if searcher.error is not None:
@@ -220,6 +219,8 @@ class _Legs(Searcher):
         self._queue: list[Leg] = []
         self._running: dict[str, Leg | list[Shape]] = {}
         self._attempts: dict[int, int] = {}
+        narrow = ray.cluster_resources()["CPU"] <= job.workers  # then Ray itself holds back what is too many
+        self._most = job.workers * (_STAGED if narrow else 1)
         self._probes: dict[str, probing.Probe] = {}
         missing = sorted(set(range(len(job.params))) - plan.trials)
         self._groups = packing.by_shape({number: job.params[number] for number in missing})
@@ -231,12 +232,8 @@ class _Legs(Searcher):
         if not shapes:
             self._enqueue()
 
-    def sizes(self) -> dict[int, int]:
-        """Trials of each leg that Tune has."""
-        return {e.leg: len(e.trials) for e in list(self._running.values()) if isinstance(e, Leg)}
-
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        open_for_more = not self.stopping and len(self._running) < _STAGED * self.job.workers
+        open_for_more = not self.stopping and len(self._running) < self._most
         if open_for_more and self._to_probe:
             shapes = self._running[trial_id] = self._to_probe.pop(0)
             return {"shapes": shapes, "workers": self.job.workers}

@@ -67,12 +67,12 @@ def net_of(candidate: Candidate, name: str, arrays: Arrays) -> nn.Module:
 
 
 def predict(net: nn.Module, x: np.ndarray, target: Target) -> np.ndarray:
-    """Log-probabilities [N, C], or values [N] in the target's units; float32."""
+    """Log-probabilities [N, C] float32, or values [N] float64 in the target's units."""
     with torch.no_grad():
         outputs = torch.cat([net(part) for part in torch.from_numpy(np.array(x)).split(8192)])
     if target.task == "classification":
         return log_softmax(outputs, dim=-1).numpy()
-    return (outputs.squeeze(-1) * target.std + target.mean).numpy()
+    return (outputs.squeeze(-1).double() * target.std + target.mean).numpy()
 
 
 def score(prediction: np.ndarray, y: np.ndarray, target: Target, metric: str) -> dict[str, float]:

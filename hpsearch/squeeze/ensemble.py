@@ -35,10 +35,10 @@ class Gain:
 
 
 def combine(predictions: Sequence[np.ndarray], weights: Sequence[float], task: str) -> np.ndarray:
-    """The weighted mean of probabilities, as log-probabilities [N, C], or of values [N]; float32."""
+    """The weighted mean of probabilities, as log-probabilities [N, C] float32, or of values [N]."""
     share = np.asarray(weights, dtype=np.float64) / np.sum(weights)
     if task == "regression":
-        return np.tensordot(share, np.stack(predictions).astype(np.float64), 1).astype(np.float32)
+        return np.asarray(np.tensordot(share, np.stack(predictions), 1))
     mean = np.tensordot(share, np.exp(np.stack(predictions).astype(np.float64)), 1)
     return np.log(np.maximum(mean, 1e-38)).astype(np.float32)
 

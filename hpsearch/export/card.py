@@ -1,0 +1,244 @@
+"""The model card: what is known of an export beside its files, and README.md made from it."""
+
+import html
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+from hpsearch.data.dataset import Target
+from hpsearch.data.preprocess import ArraySchema, Column, Number, Schema, TableSchema
+from hpsearch.export.preprocessing import input_names, missing_word
+
+_TITLES = {"ensemble": "an ensemble of nets", "student": "a student net", "best": "the best single net"}
+_MOST_COLUMNS, _MOST_WORDS, _MOST_LETTERS = 100, 12, 80  # of a README; manifest.json has them all
+
+
+@dataclass(frozen=True)
+class Card:
+    """What an export says of itself.
+
+    Attributes:
+        what: ensemble, student or best.
+        metrics: {"validation": {metric: value}, "test": {metric: value}}.
+        members: one a net, in their order: {"trial": number, "kind": best | average | …, "epoch": number}.
+        source: where the data came from, as the study names it.
+        rows: examples in each part, {"train": n, "validation": n, "test": n}.
+        missing: the words that mean "missing" in a CSV (`data.missing` of the study).
+        predicts: the name of the target.
+    """
+
+    study: str
+    what: str
+    metrics: Mapping[str, Mapping[str, float]]
+    members: Sequence[Mapping[str, Any]]
+    source: str
+    rows: Mapping[str, int]
+    missing: Sequence[str] = ("",)
+    predicts: str = "the target"
+
+
+def inputs(schema: Schema) -> list[dict[str, Any]]:
+    """The graph's inputs for the manifest: name in the data, name in the graph, type, what means missing."""
+    names = input_names(schema)
+    if isinstance(schema, ArraySchema):
+        return [
+            {
+                "column": None,
+                "input": names[0],
+                "type": "float32",
+                "shape": [None, *schema.shape],
+                "missing": None,
+            }
+        ]
+    return [
+        {
+            "column": column.name,
+            "input": name,
+            "type": "double" if isinstance(column, Number) else "string",
+            "shape": [None, 1],
+            "missing": "NaN" if isinstance(column, Number) else missing_word(column),
+        }
+        for name, column in zip(names, schema.columns, strict=True)
+    ]
+
+
+def plain(value: Any) -> str:
+    """Text from anywhere as Markdown that shows just this text: no markup, no HTML, no second line."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+    text = text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
+    text = re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", html.escape(text.strip(), quote=False))
+    return text.replace("://", "&#58;//").replace("www.", "www&#46;") or "(empty)"
+
+
+def readme(card: Card, schema: Schema, target: Target, weights: Sequence[float]) -> str:
+    """The card as Markdown; every value in it has gone through `plain`."""
+    entries = inputs(schema)
+    columns = schema.columns if isinstance(schema, TableSchema) else ()
+    rows = [{**entry, "training": _in_training(column)} for entry, column in zip(entries, columns, strict=False)]
+    members = [
+        {**member, "weight": weight / sum(weights)} for member, weight in zip(card.members, weights, strict=True)
+    ]
+    return _TEMPLATE.render(
+        card=card,
+        title=_TITLES[card.what],
+        target=target,
+        classes=target.classes[:_MOST_COLUMNS],
+        classes_left=max(0, len(target.classes) - _MOST_COLUMNS),
+        columns=rows[:_MOST_COLUMNS],
+        columns_left=max(0, len(rows) - _MOST_COLUMNS),
+        shape=", ".join(map(str, entries[0]["shape"][1:])),
+        members=members,
+        metrics=sorted({name for part in card.metrics.values() for name in part}),
+    )
+
+
+def _in_training(column: Column) -> str:
+    if isinstance(column, Number):
+        return f"mean {column.mean:.6g}, standard deviation {column.std:.4g}"
+    shown = ", ".join(column.categories[:_MOST_WORDS])
+    left = len(column.categories) - _MOST_WORDS
+    return f"{shown}, and {left} more" if left > 0 else shown
+
+
+def _figure(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
+
+
+_MARKDOWN = """\
+# {{ card.study }}: {{ title }}
+
+{% if target.classes -%}
+Predicts {{ card.predicts }}, one of {{ target.classes | length }} classes, with a probability for each:
+{% for name in classes %}
+- {{ name }}
+{%- endfor %}
+{%- if classes_left %}
+- and {{ classes_left }} more, listed in `manifest.json`
+{%- endif %}
+{%- else -%}
+Predicts {{ card.predicts }}, a number. In training it had mean {{ target.mean | figure }} and
+standard deviation {{ target.std | figure }}.
+{%- endif %}
+
+Made by hpsearch, which draws and trains nets at random and keeps the best by validation. The versions it was
+made with are in `manifest.json`.
+
+## Data
+
+Source: {{ card.source }}. Rows:
+{%- for part, count in card.rows.items() %} {{ count }} {{ part }}{{ "." if loop.last else "," }}{% endfor %}
+The preprocessing was fitted on the training rows alone.
+
+## Results
+
+| metric |{% for part in card.metrics %} {{ part }} |{% endfor %}
+|---|{% for part in card.metrics %}---|{% endfor %}
+{% for name in metrics -%}
+| {{ name }} |{% for part in card.metrics.values() %} {{ part.get(name) | figure }} |{% endfor %}
+{% endfor %}
+Validation rows chose the nets, so their figures flatter; test rows chose nothing.
+
+## Members
+
+| trial | kind | epoch | weight |
+|---|---|---|---|
+{% for member in members -%}
+| {{ member.trial }} | {{ member.kind }} | {{ member.epoch }} | {{ member.weight | figure }} |
+{% endfor %}
+## Input
+
+{% if columns -%}
+A table with these columns, in any order; others are ignored. Each is an input of shape
+[N, 1] in `model.onnx`.
+
+| column | input of model.onnx | type | missing | in training |
+|---|---|---|---|---|
+{% for entry in columns -%}
+| {{ entry.column }} | {{ entry.input }} | {{ entry.type }} | {{ entry.missing }} | {{ entry.training }} |
+{% endfor %}
+{%- if columns_left %}
+{{ columns_left }} more columns are listed in `manifest.json`.
+{% endif %}
+In a CSV these words mean "missing", and nothing else does:
+{%- for word in card.missing %} {{ word }}{{ "." if loop.last else "," }}{% else %} none.{% endfor %}
+A missing number counts as the training median; an unknown category counts as none of the known ones.
+Where a category is a whole number it is written without `.0`, where it is a boolean `true` or `false`.
+{%- else -%}
+One array `x` of shape [N, {{ shape }}], float32, without NaN or infinity.
+{%- endif %}
+
+## Use
+
+From the command line, for {% if columns %}a CSV or Parquet file{% else %}an npz file that holds `x`{% endif %}:
+
+```sh
+hpsearch predict EXPORT INPUT --out FILE.csv
+```
+
+From Python:
+
+```python
+import hpsearch
+
+predictions = hpsearch.load("export/").predict(X)
+```
+
+Either gives one row per input row: `prediction`
+{%- if target.classes %}, `probability.<class>` for each class{% else %} in the units of the data{% endif %}
+{%- if members | length > 1 %},
+and `spread`, the members' disagreement (standard deviation){% endif %}.
+
+With onnxruntime alone, in this folder:
+
+```python
+import json
+
+import onnxruntime
+import {{ "pandas" if columns else "numpy" }}
+
+manifest = json.load(open("manifest.json"))
+{% if columns -%}
+words = {entry["column"]: str for entry in manifest["inputs"] if entry["type"] == "string"}
+table = pandas.read_csv("new.csv", dtype=words, keep_default_na=False, na_values=manifest["missing"])
+feeds = {}
+for entry in manifest["inputs"]:
+    column = table[entry["column"]]
+    if entry["type"] == "string":
+        column = column.astype(object).where(column.notna(), entry["missing"])
+    feeds[entry["input"]] = column.to_numpy(object if entry["type"] == "string" else float).reshape(-1, 1)
+{% else -%}
+feeds = {"x": numpy.load("new.npz")["x"].astype("float32")}
+{% endif -%}
+session = onnxruntime.InferenceSession("model.onnx")
+names = [output.name for output in session.get_outputs()]
+outputs = dict(zip(names, session.run(names, feeds)))
+{%- if target.classes %}
+classes = manifest["classes"]  # in the order of outputs["probability"]
+{%- endif %}
+```
+
+`model.safetensors` has the members' own weights, as `member.<number>.<name in PyTorch>`, and `preprocess.json`
+what the graph does to raw input.
+
+## Limits
+
+- It knows what its training rows showed: the figures above hold for rows drawn like them, and for no others.
+{% if target.classes -%}
+- A probability is a net's own opinion and no guarantee.
+{% endif -%}
+{% if members | length > 1 -%}
+- The spread is small, too, where all members err alike.
+{% endif -%}
+- The graph alone checks nothing: infinity, for one, is refused by `hpsearch predict` only.
+- No one has checked it for fairness, nor for inputs made to mislead it.
+"""
+
+_ENVIRONMENT = jinja2.Environment(finalize=plain, undefined=jinja2.StrictUndefined, trim_blocks=False)
+_ENVIRONMENT.filters["figure"] = _figure
+_TEMPLATE = _ENVIRONMENT.from_string(_MARKDOWN)

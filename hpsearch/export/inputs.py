@@ -1,0 +1,251 @@
+"""Whatever a person wants predicted, in pieces of a bounded size, as what the graph takes.
+
+Words and numbers are read as the study read them; what does not fit is refused with its column and row. Rows
+count from 0, without the header.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet
+
+from hpsearch.data import preprocess, sources
+from hpsearch.data.preprocess import ArraySchema, Category, Number, Schema, TableSchema
+from hpsearch.errors import UserError, choices
+
+Chunk = pd.DataFrame | np.ndarray
+Source = pd.DataFrame | np.ndarray | str | Path
+
+_MOST_ROWS, _MOST_NUMBERS = 8192, 2**22  # of a chunk: whichever is reached first
+_TARGET_NAMES = {"y", "target", "class"}
+
+
+def chunks(source: Source, schema: Schema, missing: Sequence[str]) -> Iterator[tuple[str, int, Chunk]]:
+    """(what errors call it, its first row, some rows), at least once.
+
+    Raises:
+        UserError: a file that cannot be read, or is not a CSV, Parquet or npz file.
+    """
+    width = sum(c.width for c in schema.columns) if isinstance(schema, TableSchema) else prod(schema.shape)
+    rows = max(1, min(_MOST_ROWS, _MOST_NUMBERS // max(1, width)))
+    if isinstance(source, str | Path):
+        path = Path(source)
+        kind = path.suffix.lower()
+        if kind not in _FILES:
+            raise UserError(
+                f"{path}: cannot be predicted from {kind or 'a file without an ending'!r}; {choices(_FILES)}"
+            )
+        if not path.is_file():
+            raise UserError(f"{path}: no such file")
+        place, pieces = str(path), _FILES[kind](path, schema, missing, rows)
+    else:
+        place, pieces = "X", _slices(source, rows)
+    first = 0
+    for piece in pieces:
+        yield place, first, piece
+        first += len(piece)
+
+
+def _slices(source: Chunk, rows: int) -> Iterator[Chunk]:
+    if isinstance(source, np.ndarray) and source.ndim == 0:
+        raise UserError(f"X: must have one row an example, got the single value {source}")
+    for start in range(0, max(1, len(source)), rows):
+        yield (
+            source.iloc[start : start + rows] if isinstance(source, pd.DataFrame) else source[start : start + rows]
+        )
+
+
+def _csv(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Iterator[Chunk]:
+    # a category is read as text: pandas would else guess each chunk's type from its own rows
+    columns = schema.columns if isinstance(schema, TableSchema) else ()
+    text = {column.name: str for column in columns if isinstance(column, Category)}
+    try:
+        with pd.read_csv(
+            path,
+            keep_default_na=False,
+            na_values=list(missing),
+            index_col=False,
+            dtype=text,
+            chunksize=rows,
+            low_memory=False,
+        ) as reader:
+            yield from reader
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as csv: {_first_line(error)}") from None
+
+
+def _parquet(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Iterator[Chunk]:
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            empty = True
+            for batch in file.iter_batches(batch_size=rows):
+                empty = False
+                yield batch.to_pandas()
+            if empty:
+                yield file.schema_arrow.empty_table().to_pandas()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as parquet: {_first_line(error)}") from None
+
+
+def _npz(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Iterator[Chunk]:
+    yield from _slices(sources.read_npz(path)[0], rows)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+_FILES: dict[str, Callable[[Path, Schema, Sequence[str], int], Iterator[Chunk]]] = {
+    ".csv": _csv,
+    ".parquet": _parquet,
+    ".npz": _npz,
+}
+
+
+def feeds(
+    chunk: Chunk, schema: Schema, names: Sequence[str], empties: Sequence[str], place: str, first: int
+) -> dict[str, np.ndarray]:
+    """What the graph takes, by input name.
+
+    Args:
+        names, empties: the graph's input of each column, and the word that means missing in it.
+        place, first: what an error calls the data, and the number of the chunk's first row.
+
+    Raises:
+        UserError: the chunk does not fit the schema.
+    """
+    if isinstance(schema, ArraySchema):
+        return {names[0]: _array(chunk, schema, place, first)}
+    table = _named(chunk, schema, place) if isinstance(chunk, np.ndarray) else chunk.rename(columns=str)
+    result = {}
+    for column, name, empty in zip(schema.columns, names, empties, strict=True):
+        series = _pick(table, column.name, place)
+        if isinstance(column, Number):
+            result[name] = _numbers(series, place, first)[:, None]
+        else:
+            result[name] = _words(series, column, empty)[:, None]
+    return result
+
+
+def _pick(table: pd.DataFrame, name: str, place: str) -> pd.Series:
+    if name not in table:
+        raise UserError(f"{place}: the column {name!r} is missing; the table has {', '.join(table.columns[:20])}")
+    series = table[name]
+    if isinstance(series, pd.DataFrame):
+        raise UserError(f"{place}: the column {name!r} stands {series.shape[1]} times")
+    return series
+
+
+def _named(x: np.ndarray, schema: TableSchema, place: str) -> pd.DataFrame:
+    """An array as a table, its columns taken in order."""
+    words = [column.name for column in schema.columns if isinstance(column, Category)]
+    if words:
+        raise UserError(
+            f"{place}: the column {words[0]!r} holds words, and x numbers; give a table with named columns"
+        )
+    if x.ndim != 2 or x.shape[1] != len(schema.columns):
+        raise UserError(f"{place}: x must be [N, {len(schema.columns)}], one a column, got {list(x.shape)}")
+    return pd.DataFrame(_numeric(x, place), columns=[column.name for column in schema.columns])
+
+
+def _numeric(x: np.ndarray, place: str) -> np.ndarray:
+    if x.dtype.kind not in "fiub":
+        raise UserError(f"{place}: x must hold numbers, got {x.dtype}")
+    return x
+
+
+def _numbers(series: pd.Series, place: str, first: int) -> np.ndarray:
+    """Float64 [N], missing as NaN."""
+    values = pd.to_numeric(series, errors="coerce")
+    numbers = values.astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = np.flatnonzero((series.notna().to_numpy() & np.isnan(numbers)) | np.isinf(numbers))
+    if len(wrong):
+        row = int(wrong[0])
+        raise UserError(
+            f"{place}: the column {str(series.name)!r} holds finite numbers, "
+            f"but row {first + row} has {series.iloc[row]!r}"
+        )
+    return numbers
+
+
+def _words(series: pd.Series, column: Category, empty: str) -> np.ndarray:
+    """Text [N] as training knew it; missing as `empty`. An empty text is missing where it is no category."""
+    words = preprocess.words(series)
+    known = _Known(column.categories)
+    seen = {word: known.word(word) if word is not None else empty for word in set(words)}
+    return np.array([seen[word] for word in words], dtype=object)
+
+
+class _Known:
+    """A column's categories, and how training wrote those of its values that are numbers or booleans.
+
+    pandas made numbers of a column that held only numbers, so `007` and `7.0` became the category `7`; who
+    reads a few rows at a time, or text, must do the same. A column with other words keeps them.
+    """
+
+    def __init__(self, categories: Sequence[str]) -> None:
+        self.categories = set(categories)
+        self.numeric = all(word in _as_numbers(word) for word in categories)
+        lower = {word.lower(): word for word in categories}
+        self.booleans = lower if set(lower) <= {"true", "false"} else {}
+
+    def word(self, word: str) -> str:
+        if word in self.categories:
+            return word
+        if self.numeric:
+            return next((number for number in _as_numbers(word) if number in self.categories), word)
+        return self.booleans.get(word.lower(), word)
+
+
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,19}\s*")
+_FLOAT = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
+
+
+def _as_numbers(word: str) -> list[str]:
+    """A number as `preprocess.words` writes it: read as a float and, where it is one, as an integer.
+
+    They differ beyond 2**53, where training read integers as floats if some of them were missing.
+    """
+    if not _FLOAT.fullmatch(word):
+        return []
+    value = float(word)
+    rounded = str(int(value)) if value.is_integer() else str(value)
+    return [str(int(word)), rounded] if _INTEGER.fullmatch(word) else [rounded]
+
+
+def _array(chunk: Chunk, schema: ArraySchema, place: str, first: int) -> np.ndarray:
+    """Float32 [N, *shape]; an input of the same size in another shape is reshaped, as in training."""
+    x = (
+        _columns(chunk, prod(schema.shape), place, first)
+        if isinstance(chunk, pd.DataFrame)
+        else _numeric(chunk, place)
+    )
+    if x.ndim < 2 or prod(x.shape[1:]) != prod(schema.shape):
+        raise UserError(f"{place}: x must be [N, {', '.join(map(str, schema.shape))}], got {list(x.shape)}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, and is refused as such
+        x = x.reshape(len(x), *schema.shape).astype(np.float32)
+    bad = np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))
+    if len(bad):
+        raise UserError(f"{place}: x must be finite, but row {first + int(bad[0])} holds NaN or infinity")
+    return x
+
+
+def _columns(table: pd.DataFrame, size: int, place: str, first: int) -> np.ndarray:
+    """A table as an array [N, size], its columns in order; a target that stands among them is left out."""
+    table = table.rename(columns=str)
+    targets = [i for i, name in enumerate(table.columns) if name.lower() in _TARGET_NAMES]
+    keep = [i for i in range(table.shape[1]) if table.shape[1] != size + 1 or i not in targets[:1]]
+    if len(keep) != size or (table.shape[1] == size + 1 and len(targets) > 1):
+        raise UserError(f"{place}: must have {size} columns of numbers, in the order of x, got {table.shape[1]}")
+    columns = [_numbers(table.iloc[:, i], place, first) for i in keep]
+    for i, values in zip(keep, columns, strict=True):
+        missing = np.flatnonzero(np.isnan(values))
+        if len(missing):
+            raise UserError(
+                f"{place}: the column {table.columns[i]!r} has no value in row {first + int(missing[0])}"
+            )
+    return np.stack(columns, axis=1)

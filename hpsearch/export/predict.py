@@ -1,0 +1,117 @@
+"""Predicts with an export: onnxruntime runs its graph; no torch, Ray or Optuna, and no code of the export."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+
+from hpsearch.data import preprocess
+from hpsearch.data.preprocess import Schema
+from hpsearch.errors import UserError
+from hpsearch.export import manifest
+from hpsearch.export.inputs import Source, chunks, feeds
+from hpsearch.export.session import open_session
+from hpsearch.folder import write_with
+
+
+@dataclass(frozen=True)
+class Model:
+    """An export that is ready to predict; `about` is its manifest."""
+
+    about: dict[str, Any]
+    schema: Schema
+    session: onnxruntime.InferenceSession
+
+    def predict(self, X: Source) -> pd.DataFrame:
+        """One row per row of X, with X's index where X is a data frame.
+
+        Args:
+            X: a data frame, an array [N, ...], or the path of a CSV, Parquet or npz file (`x` in it).
+
+        Returns:
+            `prediction` (class name, or value in the target's units); for classes `probability.<class>`; for
+            more than one member `spread`, their standard deviation of that probability or value.
+
+        Raises:
+            UserError: X cannot be read or does not fit the export's inputs.
+        """
+        frame = pd.concat(list(self.frames(X)), ignore_index=True)
+        return frame.set_axis(X.index) if isinstance(X, pd.DataFrame) else frame
+
+    def frames(self, X: Source) -> Iterator[pd.DataFrame]:
+        """The predictions in pieces, so that memory stays bounded however long a file is; one at least."""
+        if not isinstance(X, pd.DataFrame | np.ndarray | str | Path):
+            raise UserError(f"X: must be a data frame, an array or a path, got {type(X).__name__}")
+        names = [entry["input"] for entry in self.about["inputs"]]
+        empties = [entry["missing"] for entry in self.about["inputs"]]
+        for place, first, chunk in chunks(X, self.schema, self.about["missing"]):
+            yield self._frame(self._run(feeds(chunk, self.schema, names, empties, place, first), len(chunk)))
+
+    def _run(self, inputs: dict[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
+        if rows == 0:  # not every operator takes an empty batch
+            shapes = {"probability": (0, len(self.about["classes"]))}
+            return {name: np.zeros(shapes.get(name, (0,)), np.float32) for name in self.about["outputs"]}
+        return dict(zip(self.about["outputs"], self.session.run(self.about["outputs"], inputs), strict=True))
+
+    def _frame(self, outputs: dict[str, np.ndarray]) -> pd.DataFrame:
+        if "probability" in outputs:
+            classes = self.about["classes"]
+            frame = pd.DataFrame(outputs["probability"], columns=[f"probability.{name}" for name in classes])
+            prediction = np.array(classes, dtype=object)[outputs["probability"].argmax(1)]
+            frame.insert(0, "prediction", pd.Series(prediction, dtype=object).infer_objects())
+        else:
+            frame = pd.DataFrame({"prediction": outputs["value"]})
+        return frame.assign(spread=outputs["spread"]) if "spread" in outputs else frame
+
+
+def load(folder: str | Path) -> Model:
+    """An export's model, every file of it held against its hash.
+
+    Raises:
+        UserError: the folder is no export, of a newer format, not whole, or altered.
+    """
+    folder = Path(folder)
+    about = manifest.read(folder)
+    schema = preprocess.from_json(json.loads((folder / "preprocess.json").read_text(encoding="utf-8")))
+    try:
+        session = open_session((folder / "model.onnx").read_bytes())
+    except Exception as error:  # onnxruntime's errors share no class
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        made = about["versions"]["onnxruntime"]
+        raise UserError(
+            f"{folder}: onnxruntime {onnxruntime.__version__} cannot run it (made with {made}): {reason}"
+        ) from None
+    return Model(about, schema, session)
+
+
+def predict_file(folder: str | Path, input_path: str | Path, out_path: str | Path) -> int:
+    """Predicts a file into a CSV, whole or not at all; gives the number of rows.
+
+    A CSV or Parquet file is read in pieces, so a long one needs no more memory than a short one.
+
+    Raises:
+        UserError: the export, the input or the place of the output is not as it must be.
+    """
+    out = Path(out_path)
+    if out.is_dir() or out.resolve() == Path(input_path).resolve():
+        raise UserError(f"{out}: must be a file of its own for the predictions")
+    model = load(folder)
+    rows = 0
+
+    def write(path: Path) -> None:
+        nonlocal rows
+        with path.open("w", encoding="utf-8", newline="") as file:
+            for frame in model.frames(input_path):
+                frame.to_csv(file, header=rows == 0, index=False, lineterminator="\n")
+                rows += len(frame)
+
+    try:
+        write_with(out, write)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror or error}") from None
+    return rows

@@ -1,0 +1,225 @@
+"""Prediction: the same answer from every kind of input, and a sentence where the input does not fit."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Case, reference
+from torch import nn
+
+from hpsearch.data.dataset import Target
+from hpsearch.data.preprocess import Category, Number, TableSchema
+from hpsearch.errors import UserError
+from hpsearch.export import bundle, inputs
+from hpsearch.export.predict import Model, load, predict_file
+
+
+@pytest.fixture(scope="module")
+def model(table_export: Path) -> Model:
+    return load(table_export)
+
+
+@pytest.fixture(scope="module")
+def arrays(array_export: Path) -> Model:
+    return load(array_export)
+
+
+def as_training_wrote(data: pd.DataFrame) -> pd.DataFrame:
+    """A CSV whose every value is spelled otherwise than training spelled it, and means the same."""
+    text = data.astype(object).where(data.notna(), "?")
+    text["value_"] = text["value_"].map({True: "TRUE", False: "False"})
+    text['say "hi"'] = [f"{value:03d}" if i % 2 else f"{value}.0" for i, value in enumerate(data['say "hi"'])]
+    return text.assign(extra="ignored")
+
+
+def test_a_data_frame_gives_the_contract_s_columns(model: Model, table_case: Case) -> None:
+    data = table_case.data.sample(frac=1, random_state=0)
+    out = model.predict(data)
+    mean, spread = reference(table_case._replace(data=data))
+    names = [f"probability.{name}" for name in table_case.target.classes]
+    assert list(out.columns) == ["prediction", *names, "spread"]
+    assert out.index.equals(data.index)
+    np.testing.assert_allclose(out[names], mean, atol=1e-5)
+    np.testing.assert_allclose(out["spread"], spread, atol=1e-5)
+    assert out["prediction"].nunique() > 1
+    assert out["prediction"].tolist() == [table_case.target.classes[i] for i in mean.argmax(1)]
+
+
+def test_csv_parquet_and_data_frame_agree(
+    model: Model, table_case: Case, table_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = model.predict(table_case.data)
+    as_training_wrote(table_case.data).to_csv(tmp_path / "in.csv", index=False)
+    table_case.data.to_parquet(tmp_path / "in.parquet")
+    monkeypatch.setattr(inputs, "_MOST_ROWS", 7)  # many chunks, each with its own idea of a column's type
+    for source in ("in.csv", "in.parquet"):
+        pd.testing.assert_frame_equal(model.predict(tmp_path / source), wanted)
+        assert predict_file(table_export, tmp_path / source, tmp_path / "new" / "out.csv") == len(wanted)
+        read = pd.read_csv(tmp_path / "new" / "out.csv", float_precision="round_trip")
+        pd.testing.assert_frame_equal(read, wanted, check_dtype=False, rtol=1e-6)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out.csv"]
+
+
+def test_arrays_agree_in_every_form(arrays: Model, array_case: Case, array_export: Path, tmp_path: Path) -> None:
+    x = np.asarray(array_case.data)
+    wanted = arrays.predict(x)
+    np.testing.assert_allclose(wanted["prediction"], reference(array_case)[0], rtol=1e-5)
+    assert list(wanted.columns) == ["prediction"]
+    np.savez(tmp_path / "in.npz", x=x.astype(np.float64), y=np.zeros(len(x)))
+    flat = pd.DataFrame(x.reshape(len(x), -1))
+    flat.assign(Target="a word").to_csv(tmp_path / "in.csv", index=False)
+    flat.astype(float).rename(columns=str).to_parquet(tmp_path / "in.parquet")
+    for source in (
+        tmp_path / "in.npz",
+        str(tmp_path / "in.csv"),
+        tmp_path / "in.parquet",
+        flat,
+        x.reshape(len(x), -1),
+    ):
+        pd.testing.assert_frame_equal(arrays.predict(source), wanted)
+    assert predict_file(str(array_export), str(tmp_path / "in.npz"), str(tmp_path / "out.csv")) == len(x)
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == len(x) + 1
+
+
+def test_a_table_of_numbers_takes_an_array_in_order(tmp_path: Path) -> None:
+    schema = TableSchema((Number("a", 1.0, 2.0, 0.0, False), Number("b", 0.0, 1.0, 5.0, True)))
+    card = bundle.Card(
+        "s", "best", {"validation": {}, "test": {}}, [{"trial": 0, "kind": "best", "epoch": 1}], "d", {}
+    )
+    bundle.write(tmp_path / "e", [nn.Linear(3, 2)], [1.0], schema, Target("classification", (3, 7)), card)
+    model = load(tmp_path / "e")
+    x = np.array([[1, 2], [3, np.nan]])
+    out = model.predict(x)
+    pd.testing.assert_frame_equal(out, model.predict(pd.DataFrame({"b": x[:, 1], "a": x[:, 0]})))
+    assert set(out["prediction"]) <= {3, 7} and "probability.7" in out
+    np.savez(tmp_path / "x.npz", x=x)
+    pd.testing.assert_frame_equal(model.predict(tmp_path / "x.npz"), out)
+    with pytest.raises(UserError, match=r"x must be \[N, 2\]"):
+        model.predict(x[:, :1])
+
+
+def test_no_rows_give_no_rows(model: Model, table_case: Case, arrays: Model, tmp_path: Path) -> None:
+    none = table_case.data.iloc[:0]
+    none.to_csv(tmp_path / "in.csv", index=False)
+    none.to_parquet(tmp_path / "in.parquet")
+    for source in (none, tmp_path / "in.csv", tmp_path / "in.parquet"):
+        out = model.predict(source)
+        assert len(out) == 0 and len(out.columns) == 5
+    assert arrays.predict(np.zeros((0, 2, 2, 3))).shape == (0, 1)
+
+
+WRONG_TABLES = {
+    "missing column": (lambda t: t.drop(columns="<script>"), r"the column '<script>' is missing"),
+    "text in a number": (lambda t: t.assign(x=["1"] * 44 + ["l0"] + ["1"] * 15), r"column 'x' .* row 44 has 'l0'"),
+    "infinity": (lambda t: t.assign(x=[0.0] * 9 + [np.inf] * 51), r"column 'x' .* row 9 has"),
+    "a column twice": (lambda t: pd.concat([t, t[["x"]]], axis=1), r"column 'x' stands 2 times"),
+    "an array": (lambda t: np.zeros((3, 8)), r"'colour\|`x`' holds words"),
+    "a list": (lambda t: [1, 2], r"got list"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TABLES)
+def test_a_wrong_table_is_refused_by_column_and_row(
+    model: Model, table_case: Case, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, message = WRONG_TABLES[name]
+    monkeypatch.setattr(inputs, "_MOST_ROWS", 7)
+    with pytest.raises(UserError, match=message):
+        model.predict(make(table_case.data))
+
+
+WRONG_ARRAYS = {
+    "shape": (np.zeros((4, 11)), r"x must be \[N, 2, 2, 3\], got \[4, 11\]"),
+    "no rows' axis": (np.zeros(12), r"x must be \[N, 2, 2, 3\]"),
+    "one value": (np.array(3.0), "single value"),
+    "words": (np.full((4, 12), "a"), "x must hold numbers"),
+    "not a number": (np.where(np.arange(48).reshape(4, 12) == 30, np.nan, 0), "row 2 holds NaN"),
+    "too large": (np.full((1, 12), 1e300), "row 0 holds NaN or infinity"),
+    "columns": (pd.DataFrame(np.zeros((2, 13))), "12 columns of numbers, in the order of x, got 13"),
+    "a hole": (
+        pd.DataFrame(np.where(np.arange(24).reshape(2, 12) == 17, np.nan, 0)),
+        "column '5' has no value in row 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ARRAYS)
+def test_a_wrong_array_is_refused(arrays: Model, name: str) -> None:
+    x, message = WRONG_ARRAYS[name]
+    with pytest.raises(UserError, match=message):
+        arrays.predict(x)
+
+
+WRONG_FILES = {
+    "in.txt": (b"a,b\n", r"in\.txt.*choose from \.csv, \.npz, \.parquet"),
+    "in.csv": (b"", r"cannot be read as csv"),
+    "ragged.csv": (b"a,b\n1,2\n1,2,3\n", r"cannot be read as csv"),
+    "latin.csv": (b"a,b\n\xff\xfe,1\n", r"cannot be read as csv"),
+    "in.parquet": (b"PAR1 no", r"cannot be read as parquet"),
+    "in.npz": (b"PK no", r"cannot be read as npz"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_FILES)
+def test_a_file_that_cannot_be_read_leaves_nothing_behind(table_export: Path, tmp_path: Path, name: str) -> None:
+    data, message = WRONG_FILES[name]
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(UserError, match=message):
+        predict_file(table_export, tmp_path / name, tmp_path / "out.csv")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_place_of_the_output_is_held_too(table_export: Path, table_case: Case, tmp_path: Path) -> None:
+    table_case.data.to_csv(tmp_path / "in.csv", index=False)
+    for out in (tmp_path / "in.csv", tmp_path, tmp_path / "in.csv" / "out.csv"):
+        with pytest.raises(UserError):
+            predict_file(table_export, tmp_path / "in.csv", out)
+    with pytest.raises(UserError, match="no such file"):
+        predict_file(table_export, tmp_path / "gone.csv", tmp_path / "out.csv")
+
+
+def test_only_the_study_s_words_are_missing(model: Model, table_case: Case, tmp_path: Path) -> None:
+    data = table_case.data.head(3).astype(object)
+    data["<script>"] = ["NA", "?", ""]
+    data.to_csv(tmp_path / "in.csv", index=False)
+    wanted = model.predict(data.assign(**{"<script>": ["unknown", None, np.nan]}))
+    pd.testing.assert_frame_equal(model.predict(tmp_path / "in.csv"), wanted)
+    data.assign(x=["1", "NA", "2"]).to_csv(tmp_path / "in.csv", index=False)
+    with pytest.raises(UserError, match=r"'x' .* row 1 has 'NA'"):
+        model.predict(tmp_path / "in.csv")
+
+
+SPELLINGS = {
+    "numbers": (
+        ("7", "0.5", "-2"),
+        ["007", "7.0", "5e-1", "-2.", " 7", "x", "8"],
+        ["7", "7", "0.5", "-2", "7", "x", "8"],
+    ),
+    "text with a number": (("7", "seven"), ["007", "7"], ["007", "7"]),
+    "booleans": (("false", "true"), ["TRUE", "False", "no"], ["true", "false", "no"]),
+    "booleans, some missing": (("False", "True"), [True, "true", None], ["True", "True", ""]),
+    "floats beyond 2**53": (("9007199254740992", "5"), ["9007199254740993", "5"], ["9007199254740992", "5"]),
+    "text": (("NaN", "b"), ["NaN", np.nan, "B"], ["NaN", "", "B"]),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_words_are_spelled_as_training_spelled_them(name: str) -> None:
+    categories, given, wanted = SPELLINGS[name]
+    schema = TableSchema((Category("c", categories, True),))
+    table = pd.DataFrame({"c": pd.Series(given, dtype=object)})
+    assert inputs.feeds(table, schema, ["c"], [""], "X", 0)["c"][:, 0].tolist() == wanted
+
+
+def test_predicting_loads_neither_torch_nor_ray_nor_optuna(array_export: Path) -> None:
+    code = (
+        "import sys, numpy as np\n"
+        "from hpsearch.export.predict import load\n"
+        f"print(len(load({str(array_export)!r}).predict(np.zeros((3, 2, 2, 3)))))\n"
+        "print([name for name in ('torch', 'ray', 'optuna', 'onnx', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["3", "[]"]
