@@ -155,11 +155,13 @@ def arm_hpsearch(folder: Path, work: dict[str, Any]) -> list[float]:
     """The search of `hpsearch launch`: draw, probe, pack, train as Ray Tune trials, ledger, rows on disk."""
     from hpsearch import pipeline
     from hpsearch.folder import Folder
+    from hpsearch.prepare import prepare
     from hpsearch.search.cluster import cluster
+    from hpsearch.search.progress import Quiet
 
-    prepared = pipeline.prepare(Path(work["study"]))
+    prepared = prepare(Path(work["study"]))
     with cluster(WORKERS):
-        rows = pipeline.search(Folder(folder / "run"), prepared, WORKERS, None, pipeline.Quiet())
+        rows = pipeline.search(Folder(folder / "run"), prepared, WORKERS, None, Quiet())
     return [row["value"] for row in rows]
 
 
@@ -170,10 +172,10 @@ ARMS = {"tune": arm_tune, "loop": arm_loop, "hpsearch": arm_hpsearch}
 
 
 def prepare(space: str, trials: int, folder: Path) -> dict[str, Any]:
-    from hpsearch import pipeline
+    from hpsearch import prepare as preparing
 
     study = study_file(space, trials, folder)
-    prepared = pipeline.prepare(study)
+    prepared = preparing.prepare(study)
     arrays = prepared.arrays
     np.savez(
         folder / "data.npz",

@@ -12,9 +12,10 @@ __version__ = "0.1.0"
 def launch(study: str | Path, runs: str | Path = "runs", **overrides: Any) -> "Run":
     """Runs a study to its end, or goes on with it; `overrides`: trials, timeout, seed, workers."""
     from hpsearch import pipeline
+    from hpsearch.prepare import Overrides
     from hpsearch.run import open_run
 
-    folder = pipeline.launch(Path(study), Path(runs), pipeline.Overrides(**overrides))
+    folder = pipeline.launch(Path(study), Path(runs), Overrides(**overrides))
     return open_run(folder.root)
 
 

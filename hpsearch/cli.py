@@ -34,11 +34,12 @@ def launch(
 ) -> None:
     """Run a study to its end, or go on with it."""
     from hpsearch import pipeline
+    from hpsearch.prepare import Overrides
     from hpsearch.run import open_run
     from hpsearch.terminal import Screen, closing
 
     console = Console()
-    overrides = pipeline.Overrides(trials, timeout, seed, workers)
+    overrides = Overrides(trials, timeout, seed, workers)
     try:
         with Screen(console, study.stem) as screen:
             folder = pipeline.launch(study, runs, overrides, plan, screen)
@@ -55,12 +56,12 @@ def trial(
     study: StudyFile, number: Annotated[int, typer.Argument(metavar="N", help="The trial's number.")]
 ) -> None:
     """Train one trial in this process, without Ray: for a debugger."""
-    from hpsearch import pipeline
     from hpsearch.terminal import Screen
+    from hpsearch.trial import run_trial
 
     console = Console()
     screen = Screen(console, study.stem)
-    record = pipeline.run_trial(study, number, screen)
+    record = run_trial(study, number, screen)
     if record.failure:
         raise RunError(f"trial {number} failed: {record.failure}")
     scores = ", ".join(f"{name} {value:.6g}" for name, value in record.best.items())

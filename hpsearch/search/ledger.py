@@ -26,6 +26,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import RunError
 from hpsearch.search.progress import View
+from hpsearch.space import Space
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ class Entry:
     params: Mapping[str, Any]
     distributions: Mapping[str, BaseDistribution]
     fixed: Mapping[str, Any]
+
+
+def entry(space: Space, params: Mapping[str, Any]) -> Entry:
+    """A draw of a space as the ledger records it."""
+    ranges = space.distributions(params)
+    fixed = {name: params[name] for name in space.listed() if name in params and name not in ranges}
+    return Entry(params, ranges, fixed)
 
 
 @dataclass(frozen=True)

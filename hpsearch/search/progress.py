@@ -1,7 +1,8 @@
-"""What a person sees of a search while it runs."""
+"""What a person sees of a run while it runs, and who shows it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,23 @@ class View:
         ended = sum(self.count(state) for state in ("complete", "pruned", "failed"))
         on_the_way = sum(share * self.sizes[leg] for leg, share in self.legs.items())
         return min((ended + on_the_way) / max(self.total, 1), 1.0)
+
+
+class Reporter(Protocol):
+    """Hears of a run's course."""
+
+    def note(self, text: str) -> None: ...
+
+    def stage(self, name: str) -> None: ...
+
+    def progress(self, view: View) -> None: ...
+
+
+class Quiet:
+    """Hears and says nothing."""
+
+    def note(self, text: str) -> None: ...
+
+    def stage(self, name: str) -> None: ...
+
+    def progress(self, view: View) -> None: ...

@@ -1,0 +1,90 @@
+"""A study held against its data, before anything is written: everything that can be wrong with it is looked at."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpsearch.data.dataset import Arrays
+from hpsearch.data.load import Dataset, load
+from hpsearch.errors import UserError
+from hpsearch.space import Space, draw
+from hpsearch.study import Study, load_study, seconds
+from hpsearch.validate import check_names, check_task, complete
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line changes in a study."""
+
+    trials: int | None = None
+    timeout: str | None = None
+    seed: int | None = None
+    workers: int | None = None
+
+    def applied(self, study: Study, place: str) -> Study:
+        """The study with these changes.
+
+        Raises:
+            UserError: one of them is out of range.
+        """
+        for name, least in (("trials", 1), ("workers", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UserError(f"{place}: --{name}: must be at least {least}, got {value}")
+        try:
+            seconds(self.timeout or "1s")
+        except ValueError as error:
+            raise UserError(f"{place}: --timeout: {error}, got {self.timeout!r}") from None
+        search = _updated(study.search, trials=self.trials, timeout=self.timeout)
+        resources = _updated(study.resources, workers=self.workers)
+        return study.model_copy(
+            update={
+                "search": search,
+                "resources": resources,
+                "seed": study.seed if self.seed is None else self.seed,
+            }
+        )
+
+
+def _updated(model: Any, **changes: Any) -> Any:
+    return model.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A sound study: its space of parameters, its data, and what training may see of it."""
+
+    study: Study
+    place: str
+    base: Path
+    space: Space
+    dataset: Dataset
+    arrays: Arrays
+
+    def draws(self) -> list[dict[str, Any]]:
+        """Each trial's params, as drawn."""
+        return [draw(self.space, number) for number in range(self.study.search.trials)]
+
+    def params(self, number: int) -> dict[str, Any]:
+        """Trial `number`'s params with every default, as training reads them."""
+        return complete(draw(self.space, number))
+
+    @property
+    def gpus(self) -> float:
+        """GPUs of a leg."""
+        asked = self.study.resources.gpus_per_pack
+        return 0.0 if asked == "auto" else asked
+
+
+def prepare(path: Path, overrides: Overrides | None = None) -> Prepared:
+    """Reads a study and its data; writes nothing.
+
+    Raises:
+        UserError: something is wrong with either.
+    """
+    place = str(path)
+    study = (overrides or Overrides()).applied(load_study(path), place)
+    space = check_names(study, place)
+    dataset = load(study.data, path.parent, place)
+    metric = check_task(study, dataset.target.task, place)
+    return Prepared(study, place, path.parent.resolve(), space, dataset, dataset.arrays(metric))

@@ -1,0 +1,37 @@
+"""What a search is given."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpsearch.data.dataset import Arrays
+from hpsearch.folder import Folder
+from hpsearch.metrics import METRICS
+from hpsearch.search.ledger import Entry
+from hpsearch.search.packing import Plan
+
+
+@dataclass(frozen=True)
+class Job:
+    """A search: the trials with their complete params, and what they are trained on."""
+
+    name: str
+    folder: Folder
+    seed: int
+    net: str
+    entries: Sequence[Entry]
+    params: Sequence[Mapping[str, Any]]
+    arrays: Arrays
+    workers: int
+    gpus: float = 0.0  # of a leg
+    evaluate: int = 1
+    plan: Plan | None = None
+    checkpoint_s: float = 60.0
+
+    @property
+    def direction(self) -> str:
+        return METRICS[self.arrays.metric].direction
+
+    @property
+    def device(self) -> str:
+        return "cuda" if self.gpus > 0 else "cpu"

@@ -1,0 +1,108 @@
+"""Hands a search's work to Ray Tune."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+from ray.tune.search import Searcher
+
+from hpsearch.errors import RunError
+from hpsearch.pack.probe import Probe
+from hpsearch.search import packing
+from hpsearch.search.job import Job
+from hpsearch.search.packing import Leg, Plan
+from hpsearch.search.worker import Shape
+
+_ATTEMPTS = 3  # of a leg, before its rows are split
+_STAGED = 2  # legs a worker that Tune is given: it ends an actor for which no leg is waiting
+
+
+class Legs(Searcher):
+    """Hands work to Tune: first the probes of shapes that no plan has, then the legs, longest first.
+
+    A leg that failed comes back, then in halves, then its trial fails. Tune never asks again a searcher that
+    said FINISHED, so that is said only when nothing runs.
+    """
+
+    def __init__(self, job: Job, plan: Plan, launch: int, ledger: Any, waiting: Sequence[int]) -> None:
+        super().__init__(metric=None, mode=None)
+        self.job, self.plan, self.launch, self.ledger = job, plan, launch, ledger
+        self.stopping = False
+        self.error: str | None = None
+        self._waiting = set(waiting)
+        self._queue: list[Leg] = []
+        self._running: dict[str, Leg | list[Shape]] = {}
+        self._attempts: dict[int, int] = {}
+        narrow = ray.cluster_resources()["CPU"] <= job.workers  # then Ray itself holds back what is too many
+        self._most = job.workers * (_STAGED if narrow else 1)
+        self._probes: dict[str, Probe] = {}
+        missing = sorted(set(range(len(job.params))) - plan.trials)
+        self._groups = packing.by_shape({number: job.params[number] for number in missing})
+        shapes = [
+            Shape(name, [job.params[trial] for trial in trials[:64]], len(trials))
+            for name, trials in self._groups.items()
+        ]
+        self._to_probe = [shapes[i :: job.workers] for i in range(job.workers) if shapes[i :: job.workers]]
+        if not shapes:
+            self._enqueue()
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        open_for_more = not self.stopping and len(self._running) < self._most
+        if open_for_more and self._to_probe:
+            shapes = self._running[trial_id] = self._to_probe.pop(0)
+            return {"shapes": shapes, "workers": self.job.workers}
+        if open_for_more and self._queue:
+            leg = self._running[trial_id] = self._queue.pop(0)
+            return {"leg": leg, "params": [self.job.params[trial] for trial in leg.trials]}
+        if self._running or (not self.stopping and (self._queue or self._to_probe)):
+            return None
+        return str(Searcher.FINISHED)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        try:
+            self._ended(trial_id, result or {}, error)
+        except Exception as fault:  # Tune would log it and go on without us
+            self.error, self.stopping = f"{type(fault).__name__}: {fault}", True
+
+    def _ended(self, trial_id: str, result: dict[str, Any], error: bool) -> None:
+        entry = self._running.pop(trial_id, None)
+        if entry is None:
+            return
+        reason = "the worker died" if error else result.get("failure")
+        if isinstance(entry, Leg):
+            if reason is not None:
+                self._again(entry, reason)
+        elif reason is not None:
+            self.error, self.stopping = f"a net cannot be tried out: {reason}", True
+        else:
+            self._probes |= dict(result["probes"])
+            if len(self._probes) == len(self._groups):
+                first = max((leg.leg for leg in self.plan.legs), default=-1) + 1
+                cpus = os.cpu_count() or 1
+                legs = packing.pack(self._groups, self._probes, self.job.workers, cpus, first)
+                self.plan = self.plan.extended(legs)
+                self._enqueue()
+
+    def _enqueue(self) -> None:
+        self.plan.write(self.job.folder.plan)
+        self._queue = [leg for leg in self.plan.latest() if self._waiting & set(leg.trials)]
+
+    def _again(self, leg: Leg, reason: str) -> None:
+        attempts = self._attempts[leg.leg] = self._attempts.get(leg.leg, 0) + 1
+        if attempts < _ATTEMPTS:
+            self._queue.insert(0, leg)
+        elif len(leg.trials) > 1:
+            halves = self.plan.halves(leg)
+            self.plan = self.plan.extended(halves)
+            self.plan.write(self.job.folder.plan)
+            self._attempts |= {half.leg: _ATTEMPTS - 1 for half in halves}
+            self._queue = halves + self._queue
+        else:
+            ray.get(self.ledger.fail.remote(self.launch, leg.trials, leg.leg, reason))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger and the plan are the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise RunError("a search is resumed from its ledger, not from Tune's snapshot")

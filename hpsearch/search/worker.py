@@ -1,0 +1,86 @@
+"""What runs on a worker: the probe of a shape, or a leg, each as a Ray Tune trial of one step."""
+
+import os
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray import tune
+
+from hpsearch.data.dataset import Arrays
+from hpsearch.nets.build import NETS
+from hpsearch.pack import probe as probing
+from hpsearch.pack.train import Settings
+from hpsearch.search.ledger import StaleLaunchError
+from hpsearch.search.legs import Work, keep_heap, run_leg
+from hpsearch.search.packing import Leg
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Trials of one shape that are to be probed."""
+
+    name: str
+    params: Sequence[Mapping[str, Any]]
+    trials: int
+
+
+class LegTrainable(tune.Trainable):
+    """A leg as a Tune trial of one step; the actor is used again for the next leg."""
+
+    def setup(
+        self, config: dict[str, Any], work: Work, arrays: Any, ledger: Any, launch: int, device: str
+    ) -> None:
+        self.work, self.ledger, self.launch, self.device = work, ledger, launch, device
+        self.arrays: Arrays = ray.get(arrays) if isinstance(arrays, ray.ObjectRef) else arrays
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.config = new_config
+        return True
+
+    def step(self) -> dict[str, Any]:
+        try:
+            if "shapes" in self.config:
+                found = _probe_shapes(
+                    self.config["shapes"], self.work, self.arrays, self.device, self.config["workers"]
+                )
+                return {"done": True, "probes": found}
+            self._run(self.config["leg"], self.config["params"])
+        except StaleLaunchError:
+            raise
+        except Exception as error:  # a leg that fails is retried; the reason travels with the result
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})"
+            return {"done": True, "failure": reason[:2000]}
+        return {"done": True}
+
+    def _run(self, leg: Leg, params: Sequence[Mapping[str, Any]]) -> None:
+        if not ray.get(self.ledger.start.remote(self.launch, leg.leg, leg.trials)):
+            return
+        ended = run_leg(leg, params, self.work, self.arrays, self.device, self._beat)
+        ray.get(self.ledger.report.remote(self.launch, leg.leg, ended.outcomes))
+
+    def _beat(self, share: float) -> bool:
+        return bool(ray.get(self.ledger.beat.remote(self.launch, self.config["leg"].leg, share)))
+
+
+def _probe_shapes(shapes: Sequence[Shape], work: Work, arrays: Arrays, device: str, workers: int) -> list[Any]:
+    """Probes shapes on a worker, so that they are measured where they will train; pairs of name and probe."""
+    import torch
+
+    keep_heap()
+    torch.set_num_threads(1)
+    settings = Settings(work.seed, NETS[work.net], "vmap", device)
+    memory = _free_memory(device) / (2 * workers)
+    return [(s.name, probing.probe(settings, arrays, s.params, s.trials, memory)) for s in shapes]
+
+
+def _free_memory(device: str) -> float:
+    """Bytes that are free on this machine's device."""
+    if device == "cpu":
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    import torch
+
+    return float(torch.cuda.mem_get_info()[0])
