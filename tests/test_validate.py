@@ -1,0 +1,140 @@
+"""A study's names and ranges, held against the tables: what is refused, and what the space then holds."""
+
+from typing import Any
+
+import pytest
+
+from hpsearch.errors import UserError
+from hpsearch.knobs import KNOBS
+from hpsearch.metrics import METRICS, PROPER
+from hpsearch.space import Space, draw
+from hpsearch.study import Study, parse_study
+from hpsearch.validate import check_names, check_task, complete
+
+
+def study(params: dict[str, Any], **more: Any) -> Study:
+    return parse_study({"name": "a", "data": {"source": "sklearn:digits"}, "params": params, **more}, "s.yaml")
+
+
+def space(params: dict[str, Any]) -> Space:
+    return check_names(study(params), "s.yaml")
+
+
+RANGE = {"low": 0, "high": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"lrr": 1}, "params.lrr: is not a parameter; did you mean lr?"),
+        ({"distill": 0.5}, "params.distill: is not a parameter"),
+        ({"lr": {"low": 0.1, "high": 0.01}}, "params.lr: low must be below high, got low 0.1, high 0.01"),
+        ({"lr": {"low": 0.1, "high": 0.1}}, "params.lr: low must be below high"),
+        ({"weight_decay": {"low": 0, "high": 1, "log": True}}, "weight_decay: a log range must begin above 0"),
+        ({"lr": 0}, "params.lr: must be above 0, got 0"),
+        ({"lr": "fast"}, "params.lr: must be a number, got 'fast'"),
+        ({"lr": True}, "params.lr: must be a number, got True"),
+        ({"lr": None}, "params.lr: must be a number, got None"),
+        ({"lr": "off"}, "params.lr: must be a number, got 'off'"),
+        ({"epochs": 1.5}, "params.epochs: must be a whole number, got 1.5"),
+        ({"epochs": 0}, "params.epochs: must be at least 1, got 0"),
+        ({"dropout": [0.1, 1]}, "params.dropout: must be at least 0 and below 1, got 1"),
+        ({"dropout": [0, "off"]}, "params.dropout: the choice 0.0 stands twice"),
+        ({"batch_size": [32, 64, 32]}, "params.batch_size: the choice 32 stands twice"),
+        ({"optimizer": ["adam", "lion"]}, "params.optimizer: must be one of adam, adamw, sgd, got 'lion'"),
+        ({"optimizer": RANGE}, "params.optimizer: takes a list of choices, not a range; choose from adam"),
+        ({"skip": "yes"}, "params.skip: must be true or false, got 'yes'"),
+        ({"dropout": {**RANGE, "step": 0}}, "params.dropout: step must be positive"),
+        ({"dropout": {**RANGE, "step": 0.2}}, "params.dropout: high must lie a whole number of steps above low"),
+        ({"epochs": {"low": 1, "high": 3, "step": 0.5}}, "params.epochs: step must be a whole number"),
+        ({"epochs": {"low": 1, "high": 3, "step": 1, "log": True}}, "params.epochs: step must be positive"),
+        ({"lr": {"value": 1, "when": {"depth": 2}}}, "params.lr.when.depth: the study has no parameter 'depth'"),
+        ({"depth": [1, 2], "lr": {"value": 1, "when": {"depth": 3}}}, "lr.when.depth: depth is never 3; choose"),
+        (
+            {"skip": {"value": True, "when": {"norm": "none"}}, "norm": {"value": "none", "when": {"skip": True}}},
+            "params: the conditions of skip, norm go round in a circle",
+        ),
+        ({"lr": {"value": 1, "when": {"lr": 1}}}, "params: the conditions of lr go round in a circle"),
+    ],
+)  # fmt: skip
+def test_a_wrong_parameter_is_refused_with_its_place(params: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        space(params)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("s.yaml: ")
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"depth": []},  # never
+        {"depth": True},  # 1 is no boolean
+        {"dropout": "soon"},
+        {"dropout": 0.9},  # outside the range
+        {"dropout": [[0.1]]},
+    ],
+)
+def test_a_condition_that_can_never_hold_is_refused(when: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"s\.yaml: params\.lr\.when\."):
+        space({"depth": [1, 2], "dropout": RANGE, "lr": {"value": 1, "when": when}})
+
+
+def test_a_condition_may_say_off() -> None:
+    lr = {"value": 1, "when": {"dropout": "off"}}
+    drawn = [draw(space({"dropout": ["off", 0.5], "lr": lr}), number) for number in range(16)]
+    assert {("lr" in params, params["dropout"]) for params in drawn} == {(True, 0.0), (False, 0.5)}
+
+
+STRUCTURE = {"choices": [16, 32], "when": {"momentum": 0.9}}
+
+
+@pytest.mark.parametrize(
+    "momentum",
+    [{"choices": [0.5, 0.9]}, {"value": 0.9, "when": {"optimizer": "sgd"}}],
+    ids=["directly", "through a fixed value"],
+)
+def test_structure_cannot_depend_on_what_is_drawn_for_every_trial(momentum: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"params\.width\.when\.momentum: width is drawn once a block"):
+        space({"optimizer": ["adam", "sgd"], "momentum": momentum, "width": STRUCTURE})
+
+
+def test_structure_may_depend_on_structure() -> None:
+    params = {"depth": [1, 2], "width": {"choices": [16, 32], "when": {"depth": 2}}}
+    drawn = [draw(space(params), number) for number in range(64)]
+    assert all(("width" in params) == (params["depth"] == 2) for params in drawn)
+
+
+def test_what_a_study_does_not_name_has_its_default() -> None:
+    params = draw(space({"lr": 1, "dropout": "off"}), 0)
+    assert params == {name: knob.default for name, knob in KNOBS.items()} | {"lr": 1.0, "dropout": 0.0}
+    assert space({"lr": 1}).listed() == ["lr"]
+
+
+def test_what_a_condition_leaves_out_is_trained_with_its_default() -> None:
+    params = draw(space({"optimizer": "adam", "norm": "none", "lr": {"value": 1, "when": {"norm": "none"}}}), 0)
+    del params["lr"]
+    assert complete(params)["lr"] == KNOBS["lr"].default
+
+
+@pytest.mark.parametrize("net", ["resnet", "my_nets:build", "mpl"])
+def test_a_net_that_is_not_there_is_refused(net: str) -> None:
+    with pytest.raises(UserError, match=rf"s\.yaml: net: '{net}' is not (built yet|known); choose from mlp"):
+        check_names(study({}, net=net), "s.yaml")
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_fits_one_task(name: str) -> None:
+    given = study({}, search={"metric": name})
+    for task in PROPER:
+        if METRICS[name].task == task:
+            assert check_task(given, task, "s.yaml") == name
+        else:
+            with pytest.raises(UserError, match=rf"s\.yaml: search\.metric: '{name}' is for {METRICS[name].task}"):
+                check_task(given, task, "s.yaml")
+
+
+def test_a_study_without_a_metric_has_its_tasks_proper_one() -> None:
+    assert [check_task(study({}), task, "s.yaml") for task in ("classification", "regression")] == [
+        "log_loss",
+        "rmse",
+    ]

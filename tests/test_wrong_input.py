@@ -1,0 +1,203 @@
+"""Wrong input through the command line: status 2, one message that names the place, nothing written."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import yaml
+
+from hpsearch import begun
+from hpsearch.cli import main
+from hpsearch.folder import Folder, hold
+from hpsearch.prepare import prepare
+from hpsearch.search.ledger import Ledger, entry
+
+BASE: dict[str, Any] = {
+    "name": "a", "data": {"source": "good.csv", "target": "y"}, "search": {"trials": 4},
+    "params": {"lr": [0.1, 0.2], "epochs": 1},
+}  # fmt: skip
+GOOD = [f"{i},{i % 7},{'no' if i % 2 else 'yes'}" for i in range(60)]
+FILES = {
+    "good.csv": GOOD, "rare.csv": [*GOOD, "1,2,once"], "text.csv": [*GOOD, "1,oops,no"],
+    "nan.csv": [*GOOD, "1,2,"], "empty.csv": [], "long.csv": [*GOOD, "1,2,no,4"], "none": [], "bad.json": ["{"], "plan.json": [],
+}  # fmt: skip
+
+
+def begin(folder: Path, stack: ExitStack) -> None:
+    """A run of the sound study that was stopped when its trials were drawn."""
+    run, sound = Folder(folder / "runs" / "a"), prepare(folder / "sound.yaml")
+    run.create()
+    begun.enter(run, sound)
+    ledger = Ledger(str(run.ledger), sound.study.name, "minimize")
+    ledger.begin([entry(sound.space, params) for params in sound.draws()])
+
+
+def begin_and_hold(folder: Path, stack: ExitStack) -> None:
+    begin(folder, stack)
+    stack.enter_context(hold(folder / "runs" / "a"))
+
+
+def begin_without_origin(folder: Path, stack: ExitStack) -> None:
+    begin(folder, stack)
+    Folder(folder / "runs" / "a").origin.unlink()
+
+
+def a_file_for_runs(folder: Path, stack: ExitStack) -> None:
+    (folder / "runs").write_text("mine", encoding="utf-8")
+
+
+class Case(NamedTuple):
+    said: str
+    study: dict[str, Any] | str | None = (
+        None  # what differs from the sound study; or its text; None: the sound one
+    )
+    options: tuple[str, ...] = ()
+    place: str = "s.yaml"
+    before: Callable[[Path, ExitStack], None] | None = None
+
+
+def data(**changes: Any) -> dict[str, Any]:
+    return {"data": BASE["data"] | changes}
+
+
+def search(**changes: Any) -> dict[str, Any]:
+    return {"search": BASE["search"] | changes}
+
+
+def params(**entries: Any) -> dict[str, Any]:
+    return {"params": entries}
+
+
+RANGE = {"low": 0, "high": 0.5}
+PREFIX = "name: a\ndata: {source: good.csv, target: y}\n"
+CASES = {
+    "an unknown key": Case("parms: unknown key; did you mean params?", {"parms": {}}),
+    "an unknown net": Case("net: 'mpl' is not known; choose from mlp", {"net": "mpl"}),
+    "an unknown parameter": Case("params.lrr: is not a parameter; did you mean lr?", params(lrr=1)),
+    "an unknown metric": Case("search.metric: 'acuracy' is not known", search(metric="acuracy")),
+    "low above high": Case("params.lr: low must be below high", params(lr={"low": 0.1, "high": 0.01})),
+    "a log range at zero": Case("a log range must begin above 0", params(weight_decay=RANGE | {"log": True})),
+    "an empty list": Case("params.lr: the list of choices is empty", params(lr=[])),
+    "a double choice": Case("params.lr: the choice 0.1 stands twice", params(lr=[0.1, 0.1])),
+    "a choice of the wrong kind": Case("params.lr: must be a number, got 'fast'", params(lr=[0.1, "fast"])),
+    "a list within a list": Case("params.lr", params(lr=[0.1, [0.2]])),
+    "a number too large": Case("params.lr", params(lr=10**400)),
+    "a condition on nothing": Case("has no parameter 'depth'", params(lr={"value": 1, "when": {"depth": 2}})),
+    "conditions in a circle": Case(
+        "params: the conditions of skip, norm go round in a circle",
+        params(skip={"value": True, "when": {"norm": "none"}}, norm={"value": "none", "when": {"skip": True}}),
+    ),
+    "a condition that never holds": Case("lr.when", params(skip=True, lr={"value": 1, "when": {"skip": []}})),
+    "no trials": Case("search.trials: ", search(trials=0)),
+    "no trials by option": Case("--trials: must be at least 1, got 0", options=("--trials", "0")),
+    "a negative seed": Case("seed: ", {"seed": -1}),
+    "a negative seed by option": Case("--seed: must be at least 0, got -1", options=("--seed", "-1")),
+    "no workers by option": Case("--workers: must be at least 1, got 0", options=("--workers", "0")),
+    "a bad timeout": Case("search.timeout: must be a positive number and a unit", search(timeout="5 weeks")),
+    "a bad timeout by option": Case("--timeout: must be a positive number", options=("--timeout", "soon")),
+    "a path for a name": Case("name: must be letters", {"name": "../a"}),
+    "a tag": Case("is not plain YAML", f"{PREFIX}seed: !!python/object/apply:os.system [id]\n"),
+    "a tag with nonsense": Case("is not plain YAML", f"{PREFIX}seed: !!bool maybe\n"),
+    "a key that stands twice": Case("the key 'seed' stands twice", f"{PREFIX}seed: 1\nseed: 2\n"),
+    "a list for a study": Case("must be a mapping", "- a\n"),
+    "no study": Case("no such file", options=(), place="none.yaml"),
+    "no data": Case("no such file", data(source="none.csv"), place="none.csv"),
+    "an unknown kind of file": Case("data.source: 'none' must be sklearn:NAME or a .csv", data(source="none")),
+    "no target column": Case("data.target: no column 'z' in good.csv; choose from", data(target="z")),
+    "no target": Case("data.target: is required for a table", data(target=None)),
+    "a class with one row": Case("data.target: the class 'once' has 1 row", data(source="rare.csv")),
+    "text among numbers": Case("the column 'b' holds numbers, but row 60 has 'oops'", data(source="text.csv")),
+    "a missing target": Case("data.target: 1 rows have no target, the first is row 60", data(source="nan.csv")),
+    "a table without rows": Case("data.source: empty.csv has no rows", data(source="empty.csv")),
+    "a row that is too long": Case("cannot be read as csv", data(source="long.csv"), place="long.csv"),
+    "pickled objects": Case("Object arrays cannot be loaded", {"data": {"source": "bomb.npz"}}, place="bomb.npz"),
+    "nothing left to train": Case("must leave rows", data(split={"validation": 0.5, "test": 0.5})),
+    "another task's metric": Case("search.metric: 'rmse' is for regression", search(metric="rmse")),
+    "another task's parameter": Case("label_smoothing: is for classification",
+                                     {**data(target="b", task="regression"), **params(label_smoothing=0.1)}),
+    "no plan": Case("no such file", options=("--plan", "none.json"), place="none.json"),
+    "a broken plan": Case("is not a plan", options=("--plan", "bad.json"), place="bad.json"),
+    "a folder for a plan": Case("", options=("--plan", "images"), place="images"),
+    "a file for the runs folder": Case("", place="runs", before=a_file_for_runs),
+    "another seed in the run": Case("belongs to a study that differs in seed: 0 → 1", {"seed": 1}, (), "a", begin),
+    "another space in the run": Case("differs in params.lr", params(lr=[0.1, 0.3], epochs=1), (), "a", begin),
+    "other data in the run": Case("differs in data.source", data(source="rare.csv", target="b"), (), "a", begin),
+    "fewer trials than drawn": Case("search.trials: 4 are drawn already, got 3", search(trials=3), before=begin),
+    "a run that is held": Case("the run is held by another launch (process", None, (), "a", begin_and_hold),
+    "a run without its origin": Case("", None, (), "a", begin_without_origin),
+}  # fmt: skip
+NOT_BUILT = {
+    "search.space": "recipe", "search.prune": "asha", "search.sampler": "tpe", "search.spare": 0.1,
+    "search.direction": "maximize", "search.metric": "my_metrics:score", "squeeze.prolong": 2, "storage": {},
+    "track": "mlflow", "objective": "mine:f", "init_from": "x", "net": "my_nets:build",
+    "data.source": "my_data:load",
+}  # fmt: skip
+for key, value in [*NOT_BUILT.items(), ("net", "resnet"), ("data.source", "images/")]:
+    section, _, name = key.rpartition(".")
+    changed = {section: {**BASE.get(section, {}), name: value}} if section else {name: value}
+    CASES[f"{key}: {value}"] = Case(f"{key}: ", changed)
+
+
+def place_files(folder: Path, case: Case) -> None:
+    for name, rows in FILES.items():
+        (folder / name).write_text("\n".join(["a,b,y", *rows] if name.endswith("csv") else rows), encoding="utf-8")
+    (folder / "images").mkdir()
+    np.savez(folder / "bomb.npz", x=np.array([[object()]] * 9), y=np.arange(9))
+    text = (
+        case.study if isinstance(case.study, str) else yaml.safe_dump(BASE | (case.study or {}), sort_keys=False)
+    )
+    (folder / "s.yaml").write_text(text, encoding="utf-8")
+    (folder / "sound.yaml").write_text(yaml.safe_dump(BASE), encoding="utf-8")
+
+
+def files(folder: Path) -> dict[Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in [folder, *folder.rglob("*")]}
+
+
+def refused(status: object, err: str, case: Case) -> None:
+    assert "Traceback" not in err
+    assert status == 2, err
+    assert len(err.strip().splitlines()) == 1
+    assert case.said in err
+    assert case.place in err.split(": ")[0]
+
+
+def arguments(case: Case) -> list[str]:
+    return ["launch", case.place if case.place == "none.yaml" else "s.yaml", "--runs", "runs", *case.options]
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_wrong_input_is_one_message_and_nothing_written(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place_files(tmp_path, case)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["hpsearch", *arguments(case)])
+    monkeypatch.setitem(sys.modules, "ray", None)  # wrong input is refused before Ray is even imported
+    with ExitStack() as stack:
+        if case.before is not None:
+            case.before(tmp_path, stack)
+        before = files(tmp_path)
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert files(tmp_path) == before
+    refused(caught.value.code, capsys.readouterr().err, case)
+
+
+@pytest.mark.parametrize("name", ["pickled objects", "fewer trials than drawn"])
+def test_wrong_input_to_the_real_command(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    place_files(tmp_path, case)
+    with ExitStack() as stack:
+        if case.before is not None:
+            case.before(tmp_path, stack)
+    before = files(tmp_path)
+    command = [sys.executable, "-c", "from hpsearch.cli import main; main()", *arguments(case)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert files(tmp_path) == before
+    refused(done.returncode, done.stderr, case)
