@@ -24,7 +24,8 @@ BASE: dict[str, Any] = {
 GOOD = [f"{i},{i % 7},{'no' if i % 2 else 'yes'}" for i in range(60)]
 FILES = {
     "good.csv": GOOD, "rare.csv": [*GOOD, "1,2,once"], "text.csv": [*GOOD, "1,oops,no"],
-    "nan.csv": [*GOOD, "1,2,"], "empty.csv": [], "long.csv": [*GOOD, "1,2,no,4"], "none": [], "bad.json": ["{"], "plan.json": [],
+    "nan.csv": [*GOOD, "1,2,"], "empty.csv": [], "long.csv": [*GOOD, "1,2,no,4"], "none": [],
+    "bad.json": ["{"],
 }  # fmt: skip
 
 

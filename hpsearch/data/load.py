@@ -65,7 +65,7 @@ def _from_arrays(raw: sources.Raw, data: Data, place: str) -> Dataset:
         raise UserError(f"{place}: data.source: x holds NaN or infinity in row {int(bad[0][0])}")
     y, target, note = _recognise(pd.Series(raw.y, name="y"), data.task, place)
     parts = _split(y, target, data, None, place)
-    schema = preprocess.fit_array(raw.x, parts["train"])
+    schema = preprocess.fit_array(raw.x, parts["train"], raw.pixels)
     return _assemble(schema.transform(raw.x, place), y, target, schema, parts, (note,))
 
 

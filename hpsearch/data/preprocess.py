@@ -170,11 +170,13 @@ def _fit_category(series: pd.Series, train: np.ndarray) -> Category:
     return Category(str(series.name), tuple(known), any(value is None for value in values))
 
 
-def fit_array(x: np.ndarray, train: np.ndarray) -> ArraySchema:
+def fit_array(x: np.ndarray, train: np.ndarray, pixels: bool = False) -> ArraySchema:
+    """The schema of arrays, fitted on the rows `train`; flat `pixels` share one mean and one spread."""
     axes = (0,) if x.ndim == 2 else (0, *range(2, x.ndim))
     part = x[train].astype(np.float64)
-    mean = part.mean(axes)
-    std = part.std(axes)
+    if pixels and x.ndim == 2:
+        part, axes = part.reshape(-1, 1), (0,)
+    mean, std = part.mean(axes), part.std(axes)
     return ArraySchema(x.shape[1:], tuple(mean.tolist()), tuple(np.where(std > 1e-12, std, 1.0).tolist()))
 
 

@@ -20,6 +20,7 @@ class Raw:
     target: str | None = None
     x: np.ndarray | None = None
     y: np.ndarray | None = None
+    pixels: bool = False  # the features of x share one unit
 
 
 # name → (loader in sklearn.datasets, read as a table with named columns)
@@ -38,7 +39,7 @@ def _sklearn(name: str) -> Raw:
     loader, tabular = _SKLEARN[name]
     bunch = getattr(datasets, loader)(as_frame=tabular)
     if not tabular:
-        return Raw(f"sklearn:{name}", x=bunch.data.astype(np.float32), y=bunch.target)
+        return Raw(f"sklearn:{name}", x=bunch.data.astype(np.float32), y=bunch.target, pixels=True)
     frame = bunch.frame.copy()
     names = getattr(bunch, "target_names", None)
     if names is not None and len(names):

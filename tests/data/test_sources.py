@@ -1,6 +1,7 @@
 """Reading data as it lies: tables, arrays, and what counts as a missing value."""
 
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,8 @@ def test_a_missing_number_leaves_a_column_of_numbers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(column, [1, np.nan, np.nan, 0.4])
 
 
-@pytest.mark.parametrize("rows", ["1,2,3\n4,5,6\n", "1,2\n4,5,6\n", "1,2\n4\n"])
-def test_a_row_with_more_or_fewer_cells_than_the_header_is_refused(tmp_path: Path, rows: str) -> None:
+@pytest.mark.parametrize("rows", ["1,2,3\n4,5,6\n", "1,2\n4,5,6\n"])
+def test_a_row_with_more_cells_than_the_header_is_refused(tmp_path: Path, rows: str) -> None:
     path = csv(tmp_path, "a,b\n" + rows)
     with pytest.raises(UserError, match=re.escape(f"{path}: cannot be read as csv")):
         read_table(path, ["?"])
@@ -119,8 +120,8 @@ def test_pickled_objects_are_refused_and_run_nothing(tmp_path: Path, where: str)
     ("arrays", "said"),
     [
         ({"x": X}, "an npz holds x and y, got x alone"),
-        ({"z": X}, "an npz holds x and y, got z"),
-        ({}, "an npz holds x and y, got nothing"),
+        ({"z": X}, "an npz holds .*x and y, got z"),
+        ({}, "an npz holds .*x and y, got nothing"),
         ({"x": X, "y": Y[:5]}, r"y must have one value a row of x \(6\), got shape \[5\]"),
         ({"x": X, "y": X}, r"y must have one value a row of x \(6\), got shape \[6, 2\]"),
         ({"x": Y, "y": Y}, r"x must be numbers with one row an example, got int64 \[6\]"),
@@ -136,9 +137,29 @@ def test_other_arrays_are_refused(tmp_path: Path, arrays: dict[str, Any], said: 
         read("a.npz", tmp_path, [""], "s.yaml")
 
 
-def test_a_single_array_under_the_name_of_an_npz_is_refused(tmp_path: Path) -> None:
-    with (tmp_path / "a.npz").open("wb") as file:
+def a_single_array(path: Path) -> None:
+    with path.open("wb") as file:
         np.save(file, X)
+
+
+def plain_files(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("x", "1 2 3")
+        file.writestr("y", "1 2 3")
+
+
+def damage(path: Path) -> None:
+    np.savez_compressed(path, x=np.random.default_rng(0).normal(size=(60, 5)), y=np.arange(60))
+    content = bytearray(path.read_bytes())
+    content[100:140] = bytes(40)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("write", [a_single_array, plain_files, damage])
+def test_what_numpy_reads_otherwise_than_as_arrays_is_refused(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    write(tmp_path / "a.npz")
     with pytest.raises(UserError, match=r"a\.npz: "):
         read("a.npz", tmp_path, [""], "s.yaml")
 

@@ -21,7 +21,7 @@ SMALL = """
 name: killed
 data: {source: "sklearn:digits"}
 search: {trials: 8, block: 4, metric: accuracy}
-params: {epochs: 60, width: [64, 128], depth: 2, batch_size: 32, lr: {low: 1e-3, high: 1e-2, log: true}, dropout: 0.2}
+params: {epochs: 60, width: [64, 128], batch_size: 32, lr: {low: 1e-3, high: 1e-2, log: true}, dropout: 0.2}
 squeeze: {student: null}
 """
 DIGITS = Path(__file__).parents[2] / "studies" / "digits.yaml"
