@@ -33,7 +33,7 @@ STUDIES = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=3000)
+@settings(deadline=None, max_examples=100)
 @given(STUDIES)
 @example({**LEAST, "name": "1e5"})
 @example({"name": "a", "data": {"source": "a.csv", "missing": ["09"]}})
@@ -48,7 +48,7 @@ JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dict
 KNOBS = st.sampled_from(["lr", "dropout", "epochs", "width", "optimizer", "skip", "norm"])
 
 
-@settings(deadline=None, max_examples=5000)
+@settings(deadline=None, max_examples=200)
 @given(st.dictionaries(KNOBS, ENTRIES | JSON, max_size=3), JSON)
 @example({"lr": 10**400}, None)
 @example({"dropout": {"low": 0, "high": 0.5, "step": 1e-320}}, None)

@@ -53,10 +53,10 @@ def a_file_for_runs(folder: Path, stack: ExitStack) -> None:
 
 
 class Case(NamedTuple):
+    """What is said of a study that differs from the sound one in some keys, or has this text."""
+
     said: str
-    study: dict[str, Any] | str | None = (
-        None  # what differs from the sound study; or its text; None: the sound one
-    )
+    study: dict[str, Any] | str = {}  # noqa: RUF012
     options: tuple[str, ...] = ()
     place: str = "s.yaml"
     before: Callable[[Path, ExitStack], None] | None = None
@@ -129,8 +129,8 @@ CASES = {
     "another space in the run": Case("differs in params.lr", params(lr=[0.1, 0.3], epochs=1), (), "a", begin),
     "other data in the run": Case("differs in data.source", data(source="rare.csv", target="b"), (), "a", begin),
     "fewer trials than drawn": Case("search.trials: 4 are drawn already, got 3", search(trials=3), before=begin),
-    "a run that is held": Case("the run is held by another launch (process", None, (), "a", begin_and_hold),
-    "a run without its origin": Case("", None, (), "a", begin_without_origin),
+    "a run that is held": Case("the run is held by another launch (process", {}, (), "a", begin_and_hold),
+    "a run without its origin": Case("", {}, (), "a", begin_without_origin),
 }  # fmt: skip
 NOT_BUILT = {
     "search.space": "recipe", "search.prune": "asha", "search.sampler": "tpe", "search.spare": 0.1,
@@ -149,11 +149,9 @@ def place_files(folder: Path, case: Case) -> None:
         (folder / name).write_text("\n".join(["a,b,y", *rows] if name.endswith("csv") else rows), encoding="utf-8")
     (folder / "images").mkdir()
     np.savez(folder / "bomb.npz", x=np.array([[object()]] * 9), y=np.arange(9))
-    text = (
-        case.study if isinstance(case.study, str) else yaml.safe_dump(BASE | (case.study or {}), sort_keys=False)
-    )
-    (folder / "s.yaml").write_text(text, encoding="utf-8")
-    (folder / "sound.yaml").write_text(yaml.safe_dump(BASE), encoding="utf-8")
+    for name, study in {"sound.yaml": {}, "s.yaml": case.study}.items():
+        text = study if isinstance(study, str) else yaml.safe_dump(BASE | study, sort_keys=False)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def files(folder: Path) -> dict[Path, bytes | None]:

@@ -56,6 +56,6 @@ def build(factory: Factory, params: Params, shape: Shape, seed: int) -> nn.Modul
 def adopt(net: nn.Module) -> None:
     """Swaps a user's `nn.Dropout` layers for ours, in place; their probabilities stay."""
     for module in list(net.modules()):
-        for name, child in module.named_children():
+        for name, child in module._modules.items():  # named_children leaves out a second place of one layer
             if type(child) is nn.Dropout:
-                setattr(module, name, Dropout(child.p))
+                module._modules[name] = Dropout(child.p)

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 
 class Dropout(nn.Module):
-    """Dropout with probability `p`, whose mask is filled from outside.
+    """Dropout with probability `p`, whose masks are filled from outside.
 
-    `mask` is a buffer in the shape of the input (0 or 1 / (1 - p)); who trains the net fills it before each
-    step. Until then it is a 0-dim one: nothing is dropped.
+    A mask is a buffer in the shape of the input (0 or 1 / (1 - p)); who trains the net fills it before each step.
+    Until then it is a 0-dim one: nothing is dropped. A layer that a net calls several times in one pass has a
+    mask for each call: `count_calls` before a pass, then `expect` with what was counted.
     """
 
     p: Tensor
@@ -23,9 +24,26 @@ class Dropout(nn.Module):
         super().__init__()
         self.register_buffer("p", torch.tensor(float(p)), persistent=False)
         self.register_buffer("mask", torch.tensor(1.0), persistent=False)
+        self._calls, self._turn = 1, 0
+
+    @staticmethod
+    def mask_name(call: int) -> str:
+        return f"mask_{call}" if call else "mask"
+
+    def count_calls(self) -> None:
+        """Lets the next pass through as it is, while its calls are counted."""
+        self._calls = 0
+
+    def expect(self, calls: int) -> None:
+        """From now on, call i of a pass has the mask `mask_name(i)`."""
+        self._calls, self._turn = max(calls, 1), 0
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.mask if self.training else x
+        if not self.training or self._calls == 0:
+            return x
+        mask: Tensor = getattr(self, self.mask_name(self._turn))
+        self._turn = (self._turn + 1) % self._calls
+        return x * mask
 
 
 class Skip(nn.Module):

@@ -9,7 +9,7 @@ Shapes: K rows, N examples a row, C outputs.
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from hpsearch.pack.rows import Rows
@@ -55,7 +55,11 @@ def _write(view: Tensor, grad: Tensor | None) -> None:
 @torch.no_grad()
 def predict_loop(rows: Rows, x_N: Tensor) -> Tensor:
     """Outputs [K, N, C] in evaluation mode, row after row; every row sees the same inputs."""
-    return torch.stack([module.eval()(x_N) for module in rows.modules])
+    outputs = []
+    for k, module in enumerate(rows.modules):
+        outputs.append(module.eval()(x_N))
+        rows.collect_reassigned(k)
+    return torch.stack(outputs)
 
 
 @torch.no_grad()
@@ -78,14 +82,17 @@ def disagreement(rows: Rows, x_KN: Tensor, loss: LossOfRows) -> str | None:
     rows, a buffer that `forward` replaces. So outputs, losses, gradients and buffers must agree. Leaves the
     rows as they were.
     """
+    built_in = _in_the_net(rows)
+    if built_in is not None:
+        return built_in
     before = {name: tensor.clone() for name, tensor in rows.buffers.items()}
     seen: dict[str, dict[str, Tensor]] = {}
     for way in ("loop", "vmap"):
         try:
             losses = TRAIN[way](rows, x_KN, loss)
             seen[way] = {"losses": losses, "gradients": rows.grad.clone()}
-            seen[way] |= {f"the buffer {name}": tensor.clone() for name, tensor in rows.buffers.items()}
             seen[way]["outputs"] = PREDICT[way](rows, x_KN[0])
+            seen[way] |= {f"the buffer {name}": tensor.clone() for name, tensor in rows.buffers.items()}
         except Exception as error:
             if way == "loop":
                 raise  # the net itself does not run
@@ -96,6 +103,32 @@ def disagreement(rows: Rows, x_KN: Tensor, loss: LossOfRows) -> str | None:
             rows.grad.zero_()
     wrong = [what for what, value in seen["loop"].items() if not _close(value, seen["vmap"][what])]
     return f"vmap and loop disagree on {', '.join(wrong)}" if wrong else None
+
+
+def _in_the_net(rows: Rows) -> str | None:
+    """Faults that one batch need not show."""
+    for name, layer in rows.modules[0].named_modules():
+        if isinstance(layer, nn.Embedding | nn.EmbeddingBag) and layer.padding_idx is not None:
+            return f"vmap gives the padding of the embedding {name} a gradient"
+    for module in rows.modules[1:]:
+        for (name, first), other in zip(rows.modules[0].named_modules(), module.modules(), strict=True):
+            for attribute, value in vars(first).items():
+                if attribute not in _OF_MODULES and not _same(value, vars(other).get(attribute)):
+                    return f"the attribute {f'{name}.{attribute}'.lstrip('.')} differs from row to row"
+    return None
+
+
+_OF_MODULES = frozenset(vars(nn.Module()))
+
+
+def _same(a: object, b: object) -> bool:
+    """Whether two plain values are equal; what is no plain value counts as equal."""
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and not isinstance(a, nn.Parameter):
+        return torch.equal(a, b)
+    plain = bool | int | float | str | None
+    return not isinstance(a, plain) or not isinstance(b, plain) or a == b
 
 
 def _close(a: Tensor, b: Tensor) -> bool:

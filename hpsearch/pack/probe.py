@@ -87,7 +87,7 @@ def _bytes(pack: Pack) -> float:
     outputs: list[int] = []
     net = pack.rows.modules[0]
     leaves = [m for m in net.modules() if not list(m.children())]
-    hooks = [m.register_forward_hook(lambda _m, _i, out: outputs.append(out.numel())) for m in leaves]
+    hooks = [m.register_forward_hook(lambda _m, _i, out: outputs.append(_numel(out))) for m in leaves]
     with torch.no_grad():
         net.eval()(pack.x_train[: pack.batch])
     for hook in hooks:
@@ -95,6 +95,13 @@ def _bytes(pack: Pack) -> float:
     itemsize = pack.rows.theta.element_size()
     kept = int(np.prod(pack.y_validation.shape)) * pack.arrays.target.outputs
     return float(itemsize * (7 * pack.rows.theta.shape[1] + 3 * sum(outputs) + 2 * kept))
+
+
+def _numel(out: Any) -> int:
+    """The numbers in what a layer puts out: a tensor, or tensors in tuples (as an LSTM's)."""
+    if isinstance(out, torch.Tensor):
+        return out.numel()
+    return sum(map(_numel, out)) if isinstance(out, list | tuple) else 0
 
 
 def _synchronise(device: str) -> None:

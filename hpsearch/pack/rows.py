@@ -63,7 +63,7 @@ class Rows:
         frozen = {n for n, p in self.modules[0].named_parameters() if not p.requires_grad}
         stacked: dict[str, list[Tensor]] = {}
         for module in self.modules:
-            for name, tensor in [*module.named_buffers(), *module.named_parameters()]:
+            for name, tensor in [*_buffers_of(module), *module.named_parameters()]:
                 if name in frozen or not isinstance(tensor, nn.Parameter):
                     stacked.setdefault(name, []).append(tensor.detach())
         self.buffers = {name: torch.stack(tensors) for name, tensors in stacked.items()}
@@ -89,7 +89,7 @@ class Rows:
 
     def collect_reassigned(self, k: int) -> None:
         """Takes back buffers that row k's net replaced, rather than wrote into, in its forward pass."""
-        for name, tensor in list(self.modules[k].named_buffers()):
+        for name, tensor in _buffers_of(self.modules[k]):
             row = self.buffers[name][k]
             if tensor.data_ptr() != row.data_ptr():
                 row.copy_(tensor)
@@ -97,8 +97,8 @@ class Rows:
 
     def state_names(self) -> list[str]:
         """The buffers that are a net's state: masks and per-row hyperparameters are not."""
-        mine = {f"{name}.{part}".lstrip(".") for name in self.dropouts for part in ("p", "mask")}
-        return [name for name in self.buffers if name not in mine]
+        mine = tuple(f"{name}.{part}".lstrip(".") for name in self.dropouts for part in ("p", "mask"))
+        return [name for name in self.buffers if not name.startswith(mine)]
 
     def keep(self, places: Sequence[int]) -> None:
         """Drops all rows but these."""
@@ -108,6 +108,16 @@ class Rows:
         self.buffers = {name: tensor[index] for name, tensor in self.buffers.items()}
         self.modules = [self.modules[k] for k in places]
         self._bind()
+
+
+def _buffers_of(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """Every buffer by its place; one that two layers share has two places, and is two, as after `.to(device)`."""
+    return [
+        (f"{path}.{leaf}".lstrip("."), tensor)
+        for path, owner in module.named_modules()
+        for leaf, tensor in owner._buffers.items()
+        if tensor is not None
+    ]
 
 
 def _put_buffer(module: nn.Module, name: str, tensor: Tensor) -> None:

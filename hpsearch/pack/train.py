@@ -20,6 +20,7 @@ from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.nets.build import Factory, Shape, build
+from hpsearch.nets.layers import Dropout
 from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.forward import PREDICT, TRAIN, disagreement
 from hpsearch.pack.rows import Rows
@@ -28,6 +29,7 @@ from hpsearch.tricks.optimizers import OPTIMIZERS, Slab, clip_, unbias
 from hpsearch.tricks.schedules import rates
 
 _COLUMNS = ("lr", "lr_min", "warmup", "cycles", "weight_decay", "momentum", "clip")  # held on the host too
+_PART = 512  # validation examples at a time; the same for any number of rows, for the same bits
 _LOSS_COLUMNS = ("label_smoothing", "distill", "temperature")
 
 
@@ -138,20 +140,31 @@ class Pack:
         drop = {name: rows.buffers[f"{name}.p".lstrip(".")] for name in rows.dropouts}
         if not any(bool((p > 0).any()) for p in drop.values()):
             return
-        shapes: dict[str, torch.Size] = {}
-        net = rows.modules[0].eval()
-        hooks = [net.get_submodule(name).register_forward_pre_hook(_note_shape(shapes, name)) for name in drop]
+        before = {name: tensor.clone() for name, tensor in rows.buffers.items()}
+        layers = {name: rows.modules[0].get_submodule(name) for name in drop}
+        shapes: dict[str, list[torch.Size]] = {name: [] for name in drop}
+        ours = [(n, m) for module in rows.modules for n, m in module.named_modules() if isinstance(m, Dropout)]
+        for _, layer in ours:
+            layer.count_calls()
+        hooks = [layer.register_forward_pre_hook(_note_shape(shapes, name)) for name, layer in layers.items()]
         with torch.no_grad():
-            net(self.x_train[: self.batch])
+            rows.modules[0].train()(self.x_train[: self.batch])
+        rows.collect_reassigned(0)
         for hook in hooks:
             hook.remove()
+        for name, tensor in before.items():
+            rows.buffers[name].copy_(tensor)
+        calls = [(name, i, shape) for name, found in shapes.items() for i, shape in enumerate(found)]
+        if not calls:
+            return
         outs = [
-            torch.ones(len(rows), *shape, dtype=self.settings.dtype, device=self.device)
-            for shape in shapes.values()
+            torch.ones(len(rows), *shape, dtype=self.settings.dtype, device=self.device) for _, _, shape in calls
         ]
-        for name, out in zip(shapes, outs, strict=True):
-            rows.set_buffer(f"{name}.mask".lstrip("."), out)
-        self.masks = keyed.Masks([drop[name] for name in shapes], outs)
+        for (name, i, _), out in zip(calls, outs, strict=True):
+            rows.set_buffer(f"{name}.{Dropout.mask_name(i)}".lstrip("."), out)
+        for name, layer in ours:
+            layer.expect(len(shapes[name]))
+        self.masks = keyed.Masks([drop[name] for name, _, _ in calls], outs)
 
     def check(self) -> str | None:
         """Why this pack cannot be vmapped, or None (see `forward.disagreement`)."""
@@ -247,8 +260,7 @@ class Pack:
 
     def predict(self, x: Tensor) -> Tensor:
         """Log-probabilities [K, N, C] or values [K, N] in the target's units, of the rows as they are now."""
-        share = max(8192 // len(self.rows), 256)
-        outputs = torch.cat([PREDICT[self.settings.forward](self.rows, part) for part in x.split(share)], dim=1)
+        outputs = torch.cat([PREDICT[self.settings.forward](self.rows, part) for part in x.split(_PART)], dim=1)
         target = self.arrays.target
         if target.task == "classification":
             return log_softmax(outputs, dim=-1)
@@ -263,8 +275,9 @@ class Pack:
             if not due[k] or record.failure:
                 continue
             now = {name: float(values[k]) for name, values in scores.items()}
-            if not all(np.isfinite(value) for value in now.values()):
-                record.failure = f"the validation {metric} became {now[metric]} in epoch {record.epoch}"
+            broken = next((name for name in (metric, proper) if not np.isfinite(now[name])), None)
+            if broken is not None:
+                record.failure = f"the validation {broken} became {now[broken]} in epoch {record.epoch}"
                 continue
             record.curve.append([record.epoch, losses[k], now[metric], now[proper]])
             if not record.best or _rank(now, metric, proper) > _rank(record.best, metric, proper):
@@ -345,8 +358,8 @@ def _rank(scores: Mapping[str, float], metric: str, proper: str) -> tuple[float,
     return METRICS[metric].sign * scores[metric], METRICS[proper].sign * scores[proper]
 
 
-def _note_shape(shapes: dict[str, torch.Size], name: str) -> Callable[..., None]:
+def _note_shape(shapes: dict[str, list[torch.Size]], name: str) -> Callable[..., None]:
     def hook(module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        shapes[name] = inputs[0].shape
+        shapes[name].append(inputs[0].shape)
 
     return hook

@@ -67,6 +67,18 @@ def test_the_kept_net_gives_the_kept_predictions_and_scores(metric, way, overfit
             assert float(again) == pytest.approx(value, abs=1e-12)
 
 
+@pytest.mark.parametrize("way", ["loop", "vmap"])
+def test_a_neighbour_that_leaves_takes_no_kept_net_along(way, make_arrays, make_params, train):
+    arrays = make_arrays(metric="log_loss", n=48, validation=53)
+    lengths = ((8, 0.003), (12, 0.05), (12, 0.1))
+    params = [make_params(epochs=epochs, lr=lr, norm="batch", batch_size=6) for epochs, lr in lengths]
+    states = train(arrays, params, forward=way)
+    assert any(state.record.best_epoch < 8 for state in states[1:])
+    for state in states:
+        out = trained(NETS["mlp"], state, Shape(arrays.input_shape, 3))(torch.from_numpy(arrays.validation.x))
+        assert torch.allclose(out.log_softmax(-1), state.tensors["best.prediction"], atol=1e-5)
+
+
 def test_scores_are_scikit_learns_on_every_validation_example(overfitted):
     arrays, states = overfitted("accuracy")
     for state in states:

@@ -98,6 +98,19 @@ def test_the_masks_keep_their_share_and_their_mean(arrays, make_params, settings
             assert torch.allclose(mask[row][kept], torch.tensor(1 / (1 - p)), rtol=1e-3)
 
 
+def test_every_trial_epoch_step_and_layer_has_masks_of_its_own(make_arrays, make_params, settings):
+    masks = []
+
+    def remember(pack):
+        masks.extend(pack.rows.buffers[f"{name}.mask"][k].clone() for name in pack.rows.dropouts for k in (0, 1))
+        return True
+
+    for examples in (16, 32):  # one step an epoch, and the second of two
+        pack = Pack.start(settings(), make_arrays(n=examples), [0, 1], [make_params(dropout=0.5)] * 2)
+        pack.train(on_epoch=remember)
+    assert len(masks) == len({tuple(mask.flatten().tolist()) for mask in masks}) == 2 * 5 * 2 * 2
+
+
 def test_evaluation_drops_nothing(arrays, make_params, settings):
     rows = [make_params(dropout=0.9)]
     pack = Pack.start(settings(factory=users_net), arrays, [0], rows)
