@@ -26,7 +26,11 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
     changed = [
         f"{key}: {old!r} → {new!r}" for key, old, new in _differences(_identity(before), _identity(prepared.study))
     ]
-    if json.loads(folder.origin.read_text(encoding="utf-8"))["data"] != prepared.dataset.fingerprint():
+    try:
+        data = json.loads(folder.origin.read_text(encoding="utf-8"))["data"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{folder.origin}: is missing or broken; give --runs another folder") from None
+    if data != prepared.dataset.fingerprint():
         changed.append("data.source: its rows")
     if changed:
         raise UserError(
@@ -40,11 +44,11 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
 
 def enter(folder: Folder, prepared: Prepared) -> None:
     """Writes what identifies the run: the study with its overrides, where it came from, a hash of its data."""
-    write_text(folder.study, dump_study(prepared.study))
     write_json(
         folder.origin,
         {"study": prepared.place, "base": str(prepared.base), "data": prepared.dataset.fingerprint()},
     )
+    write_text(folder.study, dump_study(prepared.study))  # last: a folder that has it has begun
 
 
 def is_finished(folder: Folder, study: Study) -> bool:

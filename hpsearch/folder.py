@@ -71,8 +71,16 @@ class Folder:
         return self.root / "logs" / f"leg-{leg:05d}.log"
 
     def create(self) -> None:
-        for path in (self.root, self.root / "rows", self.root / "logs"):
-            path.mkdir(parents=True, exist_ok=True)
+        """Makes the folders of a run.
+
+        Raises:
+            UserError: something else is in the way, or it may not be written there.
+        """
+        try:
+            for path in (self.root, self.root / "rows", self.root / "logs"):
+                path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.root}: cannot be made: {error.strerror}") from None
 
 
 def write_with(path: Path, write: Callable[[Path], None]) -> None:

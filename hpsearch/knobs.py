@@ -24,7 +24,7 @@ class Knob:
     kind: type
     default: Any
     low: float = -math.inf
-    high: float = math.inf
+    high: float = 1e9  # nothing sensible is larger, and float(10**400) is an error
     open_low: bool = False
     open_high: bool = False
     choices: Sequence[str] = ()

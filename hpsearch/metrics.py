@@ -34,13 +34,10 @@ def f1(logp_KNC: Tensor, target_N: Tensor) -> Tensor:
     """Two classes: F1 of the second in sorted order. More: the mean of the classes' F1."""
     guess_KN = logp_KNC.argmax(-1)
     classes = range(1, 2) if logp_KNC.shape[-1] == 2 else range(logp_KNC.shape[-1])
-    scores = []
-    for c in classes:
-        both_K = ((guess_KN == c) & (target_N == c)).sum(-1)
-        either_K = (guess_KN == c).sum(-1) + (target_N == c).sum()
-        if either_K.any():  # a class that nobody has and nobody guesses does not count
-            scores.append(2 * both_K.double() / either_K.clamp(min=1))
-    return torch.stack(scores).mean(0)
+    both_KC = torch.stack([((guess_KN == c) & (target_N == c)).sum(-1) for c in classes], -1)
+    either_KC = torch.stack([(guess_KN == c).sum(-1) + (target_N == c).sum() for c in classes], -1)
+    counts_KC = either_KC > 0  # a class that is in no target and that this row never guesses does not count
+    return (2 * both_KC.double() / either_KC.clamp(min=1)).sum(-1) / counts_KC.sum(-1).clamp(min=1)
 
 
 def auroc(logp_KNC: Tensor, target_N: Tensor) -> Tensor:
@@ -77,9 +74,13 @@ def mae(value_KN: Tensor, target_N: Tensor) -> Tensor:
 
 
 def r2(value_KN: Tensor, target_N: Tensor) -> Tensor:
-    """The share of the targets' variance that is explained; 0 for a constant mean."""
+    """The share of the targets' variance that is explained; 0 for a constant mean.
+
+    Of targets that are all the same: 1 where each is met, else 0.
+    """
     spread = (target_N.double() - target_N.double().mean()).square().mean()
-    return 1 - (value_KN - target_N).double().square().mean(-1) / spread
+    error_K = (value_KN - target_N).double().square().mean(-1)
+    return 1 - error_K / spread if spread > 0 else (error_K == 0).double()
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Overrides:
             if value is not None and value < least:
                 raise UserError(f"{place}: --{name}: must be at least {least}, got {value}")
         try:
-            seconds(self.timeout or "1s")
+            seconds("1s" if self.timeout is None else self.timeout)
         except ValueError as error:
             raise UserError(f"{place}: --timeout: {error}, got {self.timeout!r}") from None
         search = _updated(study.search, trials=self.trials, timeout=self.timeout)

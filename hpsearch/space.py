@@ -126,10 +126,10 @@ def quantile(distribution: BaseDistribution, q: float) -> int | float:
     low_f, high_f = distribution.low, distribution.high
     if distribution.step is not None:
         count = round((high_f - low_f) / distribution.step) + 1
-        return low_f + distribution.step * min(int(q * count), count - 1)
+        return min(low_f + distribution.step * min(int(q * count), count - 1), high_f)
     if distribution.log:
-        return min(math.exp(math.log(low_f) + q * (math.log(high_f) - math.log(low_f))), high_f)
-    return low_f + q * (high_f - low_f)
+        return min(max(math.exp(math.log(low_f) + q * (math.log(high_f) - math.log(low_f))), low_f), high_f)
+    return min(low_f + q * (high_f - low_f), high_f)
 
 
 def ordered(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:

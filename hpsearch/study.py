@@ -149,6 +149,13 @@ _Loader.add_implicit_resolver(
 )  # fmt: skip
 
 
+def _bool(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> bool:
+    word = str(node.value).lower()
+    if word not in ("true", "false"):
+        raise yaml.constructor.ConstructorError(None, None, f"{word!r} is not true or false", node.start_mark)
+    return word == "true"
+
+
 def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     return int(str(node.value))  # decimal, as in YAML 1.2: 010 is ten
 
@@ -173,9 +180,28 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[str, Any]:
     return result
 
 
+# The core schema's tags and no other: `!!timestamp`, `!!binary`, `!!python/…` are refused.
+_Loader.yaml_constructors = {
+    tag: yaml.SafeLoader.yaml_constructors[tag]
+    for tag in ("tag:yaml.org,2002:null", "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", None)
+}
+_Loader.add_constructor("tag:yaml.org,2002:bool", _bool)
 _Loader.add_constructor("tag:yaml.org,2002:int", _int)
 _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the words that `_Loader` would read as something else, such as '1e5' and '09'."""
+
+
+def _word(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    breaks = any(mark in text for mark in "\x85\u2028\u2029")  # line breaks, which PyYAML would write unescaped
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if breaks else None)
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+_Dumper.add_representer(str, _word)
 
 
 def load_study(path: Path) -> Study:
@@ -208,7 +234,7 @@ def parse_study(raw: dict[str, Any], place: str) -> Study:
     try:
         return Study.model_validate(raw)
     except ValidationError as error:
-        lines = [_sentence(place, fault) for fault in error.errors()]
+        lines = dict.fromkeys(_sentence(place, fault) for fault in error.errors())  # a union tells each member's
         raise UserError("\n".join(lines)) from None
 
 
@@ -235,17 +261,32 @@ def _sentence(place: str, fault: Any) -> str:
     loc = [str(part) for part in fault["loc"]]
     if loc[:1] == ["params"] and len(loc) > 2:  # drop the tag of the union
         loc.pop(2)
+    for at, key in enumerate(loc):
+        if key in _ONE_OF and len(loc) > at + 1 and (key != "choices" or len(loc) > at + 2):
+            where = ".".join(loc[: at + 1 + (key == "choices")])
+            return f"{place}: {where}: must be {_ONE_OF[key]}, got {_shown(fault)}"
     where = ".".join(loc) or "study"
     if fault["type"] == "extra_forbidden":
         return f"{place}: {where}: unknown key{_nearest(loc)}"
     if fault["type"] == "missing":
         return f"{place}: {where}: is required"
     message = str(fault["msg"]).removeprefix("Value error, ")
-    got = fault.get("input")
-    shown = repr(got) if isinstance(got, Scalar | list) and len(repr(got)) < 80 else type(got).__name__
-    if loc[:1] == ["params"] and len(loc) == 3 and loc[2] == "choices" and got == []:
+    if loc[:1] == ["params"] and len(loc) == 3 and loc[2] == "choices" and fault.get("input") == []:
         return f"{place}: params.{loc[1]}: the list of choices is empty"
-    return f"{place}: {where}: {message[:1].lower()}{message[1:]}, got {shown}"
+    return f"{place}: {where}: {message[:1].lower()}{message[1:]}, got {_shown(fault)}"
+
+
+# Fields of several types: one sentence for all of them.
+_ONE_OF = {
+    "value": "a finite number, a word, true or false", "choices": "a finite number, a word, true or false",
+    "low": "a finite number", "high": "a finite number", "step": "a finite number",
+    "gpus_per_pack": "auto or a number from 0",
+}  # fmt: skip
+
+
+def _shown(fault: Any) -> str:
+    got = fault.get("input")
+    return repr(got) if isinstance(got, Scalar | list) and len(repr(got)) < 80 else type(got).__name__
 
 
 _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
@@ -278,4 +319,4 @@ def seconds(text: str) -> float:
 
 def dump_study(study: Study) -> str:
     """The study as YAML, every default written out; `load_study` reads it back to an equal study."""
-    return yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml.dump(study.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True)

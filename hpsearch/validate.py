@@ -1,6 +1,8 @@
 """A study's names and ranges held against the tables of nets, knobs and metrics."""
 
 import difflib
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -31,13 +33,13 @@ def check_names(study: Study, place: str) -> Space:
             hint = f"did you mean {near[0]}?" if near else choices(public)
             raise UserError(f"{place}: params.{name}: is not a parameter; {hint}")
     listed = {name: _parameter(name, entry, KNOBS[name], study, place) for name, entry in study.params.items()}
-    for parameter in listed.values():
-        _check_conditions(parameter, listed, place)
+    listed = {name: _with_conditions(parameter, listed, place) for name, parameter in listed.items()}
     defaults = [_default(name, knob) for name, knob in KNOBS.items() if name not in listed]
     try:
         parameters = ordered([*listed.values(), *defaults])
     except ValueError as error:
         raise UserError(f"{place}: params: the conditions of {error} go round in a circle") from None
+    _check_blocks(parameters, place)
     return Space(study.seed, study.search.block, parameters)
 
 
@@ -119,7 +121,8 @@ def _distribution(entry: Range, knob: Knob, where: str) -> BaseDistribution:
     if entry.step is not None:
         if entry.step <= 0 or entry.log:
             raise UserError(f"{where}: step must be positive and stands without log, got step {entry.step}")
-        if abs((high - low) / entry.step - round((high - low) / entry.step)) > 1e-9:
+        count = (high - low) / min(entry.step, 2e9)
+        if not 1 <= count <= 1e9 or abs(count - round(count)) > 1e-9:
             raise UserError(f"{where}: high must lie a whole number of steps above low, got step {entry.step}")
     if knob.kind is int:
         if isinstance(entry.step, float):
@@ -128,27 +131,53 @@ def _distribution(entry: Range, knob: Knob, where: str) -> BaseDistribution:
     return FloatDistribution(low, high, log=entry.log, step=entry.step)
 
 
-def _check_conditions(parameter: Parameter, listed: dict[str, Parameter], place: str) -> None:
+def _with_conditions(parameter: Parameter, listed: dict[str, Parameter], place: str) -> Parameter:
+    """The parameter, its conditions read as values of the parameters that they name."""
+    when = []
     for other_name, accepted in parameter.when:
         where = f"{place}: params.{parameter.name}.when.{other_name}"
         other = listed.get(other_name)
         if other is None:
             raise UserError(f"{where}: the study has no parameter {other_name!r}; {choices(listed)}")
-        if parameter.structural and not other.structural and other.distribution is not None:
-            raise UserError(
-                f"{where}: {parameter.name} is drawn once a block and cannot depend on {other_name}, "
-                "which is drawn for every trial"
-            )
-        possible = _possible(other)
-        impossible = [value for value in accepted if possible is not None and value not in possible]
+        if not accepted:
+            raise UserError(f"{where}: the list of values is empty, so {parameter.name} would never be there")
+        values = tuple(_value(value, KNOBS[other_name], where) for value in accepted)
+        impossible = [value for value in values if not _can_be(other, value)]
         if impossible:
-            raise UserError(f"{where}: {other_name} is never {impossible[0]!r}; {choices(possible or ())}")
+            raise UserError(f"{where}: {other_name} is never {impossible[0]!r}; {_possible(other)}")
+        when.append((other_name, values))
+    return replace(parameter, when=tuple(when))
 
 
-def _possible(parameter: Parameter) -> tuple[Any, ...] | None:
-    """The values a parameter can have, or None for a range."""
-    if parameter.distribution is None:
-        return (parameter.fixed,)
-    if isinstance(parameter.distribution, CategoricalDistribution):
-        return tuple(parameter.distribution.choices)
-    return None
+def _check_blocks(parameters: Sequence[Parameter], place: str) -> None:
+    """Structure depends on structure alone, at any remove."""
+    varies: set[str] = set()  # within a block
+    for parameter in parameters:  # each behind those that it depends on
+        through = [other for other, _ in parameter.when if other in varies]
+        if parameter.structural and through:
+            raise UserError(
+                f"{place}: params.{parameter.name}.when.{through[0]}: {parameter.name} is drawn once a block and "
+                f"cannot depend on {through[0]}, which is drawn for every trial"
+            )
+        if through or (parameter.distribution is not None and not parameter.structural):
+            varies.add(parameter.name)
+
+
+def _can_be(parameter: Parameter, value: Any) -> bool:
+    distribution = parameter.distribution
+    if distribution is None:
+        return bool(value == parameter.fixed)
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return bool(distribution.low <= value <= distribution.high)
+
+
+def _possible(parameter: Parameter) -> str:
+    distribution = parameter.distribution
+    if distribution is None:
+        return choices((parameter.fixed,))
+    if isinstance(distribution, CategoricalDistribution):
+        return choices(distribution.choices)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return f"its range is {distribution.low:g} to {distribution.high:g}"

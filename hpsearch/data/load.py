@@ -47,7 +47,7 @@ def load(data: Data, base: Path, place: str) -> Dataset:
     Raises:
         UserError: it cannot be read or does not fit the study; nothing has been written.
     """
-    raw = sources.read(data.source, base, data.missing, place)
+    raw = sources.read(data.source, base, data.missing, place, data.categorical)
     if raw.table is not None:
         return _from_table(raw, data, place)
     return _from_arrays(raw, data, place)
@@ -106,14 +106,14 @@ def _recognise(column: pd.Series, task: str | None, place: str) -> tuple[np.ndar
     if (task or guess) == "regression":
         return _regression(column, place, told)
     labels = preprocess.words(column)
-    names, counts = np.unique(labels.astype(str), return_counts=True)
+    names = np.unique(labels.astype(str))
     order = _class_order(names)
-    classes, counts = names[order], counts[order]
+    classes = names[order].tolist()
     if len(classes) < 2:
         raise UserError(f"{place}: data.target: has the single class {classes[0]!r}; a task needs two")
     lookup = {label: index for index, label in enumerate(classes)}
     y = np.array([lookup[label] for label in labels], dtype=np.int64)
-    return y, Target("classification", tuple(classes.tolist())), f"{told}, {len(classes)} classes"
+    return y, Target("classification", tuple(classes)), f"{told}, {len(classes)} classes"
 
 
 def _regression(column: pd.Series, place: str, told: str) -> tuple[np.ndarray, Target, str]:

@@ -136,8 +136,8 @@ def _category_block(column: Category, values: np.ndarray) -> np.ndarray:
 
 
 def is_categorical(series: pd.Series, named: Sequence[str]) -> bool:
-    """Named so, boolean, or text that is mostly not numbers."""
-    if series.name in named or pd.api.types.is_bool_dtype(series):
+    """Named so, boolean, categorical, or text that is mostly not numbers."""
+    if series.name in named or pd.api.types.is_bool_dtype(series) or isinstance(series.dtype, pd.CategoricalDtype):
         return True
     if pd.api.types.is_numeric_dtype(series):
         return False
@@ -147,6 +147,8 @@ def is_categorical(series: pd.Series, named: Sequence[str]) -> bool:
 
 def fit_table(table: pd.DataFrame, categorical: Sequence[str], train: np.ndarray, place: str) -> TableSchema:
     """The schema of a table without its target, fitted on the rows `train`."""
+    for name in table:
+        _refuse_strange(table[name], place)
     columns = [
         _fit_category(table[name], train)
         if is_categorical(table[name], categorical)
@@ -154,6 +156,18 @@ def fit_table(table: pd.DataFrame, categorical: Sequence[str], train: np.ndarray
         for name in table
     ]
     return TableSchema(tuple(columns))
+
+
+def _refuse_strange(series: pd.Series, place: str) -> None:
+    """Numbers, words and booleans are what a net's columns are made of."""
+    strange = next((v for v in series if isinstance(v, list | dict | tuple | set | bytes | np.ndarray)), None)
+    if pd.api.types.is_datetime64_any_dtype(series) or pd.api.types.is_timedelta64_dtype(series):
+        strange = series.iloc[0]
+    if strange is not None:
+        raise UserError(
+            f"{place}: the column {series.name!r} holds {type(strange).__name__} values; "
+            "a column holds numbers, words, or true and false"
+        )
 
 
 def _fit_number(series: pd.Series, train: np.ndarray, place: str) -> Number:

@@ -1,6 +1,8 @@
 """Reads a study's data as it lies: a table with named columns, or arrays x and y."""
 
+import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +49,21 @@ def _sklearn(name: str) -> Raw:
     return Raw(f"sklearn:{name}", table=frame, target="target")
 
 
-def read_csv(path: Path, missing: Sequence[str]) -> pd.DataFrame:
-    """A CSV with a header; only the words in `missing` are missing values."""
-    return pd.read_csv(path, keep_default_na=False, na_values=list(missing), index_col=False)
+def read_csv(path: Path, missing: Sequence[str], categorical: Sequence[str]) -> pd.DataFrame:
+    """A CSV with a header; only the words in `missing` are missing values; `categorical` columns stay text."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header, cut without a word
+        return pd.read_csv(
+            path,
+            keep_default_na=False,
+            na_values=list(missing),
+            index_col=False,
+            dtype=dict.fromkeys(categorical, str),
+            low_memory=False,  # else each chunk has types of its own, and the word 01 is 1 in some
+        )
 
 
-def read_table(path: Path, missing: Sequence[str] = ("",)) -> pd.DataFrame:
+def read_table(path: Path, missing: Sequence[str] = ("",), categorical: Sequence[str] = ()) -> pd.DataFrame:
     """A CSV or Parquet file as a table.
 
     Raises:
@@ -60,9 +71,11 @@ def read_table(path: Path, missing: Sequence[str] = ("",)) -> pd.DataFrame:
     """
     _must_be_file(path)
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else read_csv(path, missing)
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else read_csv(path, missing, categorical)
         return table.rename(columns=str)
-    except (OSError, ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
+    except pd.errors.ParserWarning:
+        raise UserError(f"{path}: cannot be read as csv: it has rows with more cells than its header") from None
+    except (OSError, ValueError, RuntimeError) as error:  # pandas' and Arrow's errors are among these
         raise UserError(f"{path}: cannot be read as {path.suffix[1:]}: {_first_line(error)}") from None
 
 
@@ -70,34 +83,38 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """`x` and, where it is there, `y` of an npz; objects (pickles) are refused."""
     _must_be_file(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if "x" not in file:
-                raise UserError(f"{path}: an npz holds x and y, got {', '.join(file) or 'nothing'}")
-            y = file["y"] if "y" in file.files else None
-            return file["x"], y
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise UserError(f"{path}: cannot be read as npz: it holds a single array; an npz holds x and y")
+        with file:
+            arrays = {name: file[name] for name in ("x", "y") if name in file}
+            found = ", ".join(file) or "nothing"
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise UserError(f"{path}: cannot be read as npz: {_first_line(error)}") from None
+    if "x" not in arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise UserError(f"{path}: an npz holds the arrays x and y, got {found}")
+    return arrays["x"], arrays.get("y")
 
 
 def _npz(path: Path) -> Raw:
     x, y = read_npz(path)
     if y is None:
         raise UserError(f"{path}: an npz holds x and y, got x alone")
-    if x.dtype.kind not in "fiub" or x.ndim < 2:
+    if x.dtype.kind not in "fiub" or x.ndim < 2 or x.size == 0:
         raise UserError(f"{path}: x must be numbers with one row an example, got {x.dtype} {list(x.shape)}")
     if y.ndim != 1 or len(y) != len(x):
         raise UserError(f"{path}: y must have one value a row of x ({len(x)}), got shape {list(y.shape)}")
     return Raw(path.name, x=x.astype(np.float32), y=y)
 
 
-_FILES: dict[str, Callable[[Path, Sequence[str]], Raw]] = {
-    ".csv": lambda path, missing: Raw(path.name, table=read_table(path, missing)),
-    ".parquet": lambda path, missing: Raw(path.name, table=read_table(path, missing)),
-    ".npz": lambda path, missing: _npz(path),
+_FILES: dict[str, Callable[[Path, Sequence[str], Sequence[str]], Raw]] = {
+    ".csv": lambda path, missing, words: Raw(path.name, table=read_table(path, missing, words)),
+    ".parquet": lambda path, missing, words: Raw(path.name, table=read_table(path)),
+    ".npz": lambda path, missing, words: _npz(path),
 }
 
 
-def read(source: str, base: Path, missing: Sequence[str], place: str) -> Raw:
+def read(source: str, base: Path, missing: Sequence[str], place: str, categorical: Sequence[str] = ()) -> Raw:
     """What `data.source` names: `sklearn:NAME`, or a file relative to the study's folder.
 
     Raises:
@@ -110,8 +127,8 @@ def read(source: str, base: Path, missing: Sequence[str], place: str) -> Raw:
         return _sklearn(name)
     path = base / source
     if path.suffix in _FILES:
-        return _FILES[path.suffix](path, missing)
-    if path.is_dir() or source.endswith("/") or (":" in source and not path.exists()):
+        return _FILES[path.suffix](path, missing, categorical)
+    if source.endswith("/") or ":" in source or _is_folder(path):
         raise UserError(
             f"{place}: data.source: {source!r}: folders and loaders of your own are not built yet; "
             "use sklearn:NAME or a .csv, .parquet or .npz file"
@@ -119,8 +136,19 @@ def read(source: str, base: Path, missing: Sequence[str], place: str) -> Raw:
     raise UserError(f"{place}: data.source: {source!r} must be sklearn:NAME or a .csv, .parquet or .npz file")
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name that is too long
+        return False
+
+
 def _must_be_file(path: Path) -> None:
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    if not found:
         raise UserError(f"{path}: no such file")
 
 

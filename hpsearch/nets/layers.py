@@ -38,6 +38,10 @@ class Dropout(nn.Module):
         """From now on, call i of a pass has the mask `mask_name(i)`."""
         self._calls, self._turn = max(calls, 1), 0
 
+    def restart(self) -> None:
+        """Begins a pass with its first call, wherever the last pass broke off."""
+        self._turn = 0
+
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self._calls == 0:
             return x

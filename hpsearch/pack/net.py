@@ -8,8 +8,8 @@ from hpsearch.pack.checkpoint import RowState
 
 def trained(factory: Factory, state: RowState, shape: Shape) -> nn.Module:
     """The net in evaluation mode on the CPU; it shares nothing with a pack."""
-    net = build(factory, state.record.params, shape, seed=0)
     theta, start = state.tensors["best.theta"], 0
+    net = build(factory, state.record.params, shape, seed=0).to(theta.dtype)
     for parameter in (p for p in net.parameters() if p.requires_grad):
         stop = start + parameter.numel()
         parameter.data = theta[start:stop].view(parameter.shape).clone()

@@ -71,6 +71,7 @@ class Rows:
 
     def _bind(self) -> None:
         """Points the modules at their rows."""
+        self.dropout_layers = [m for module in self.modules for m in module.modules() if isinstance(m, Dropout)]
         for k, module in enumerate(self.modules):
             own = dict(module.named_parameters())
             for slot in self.slots:

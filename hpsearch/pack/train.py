@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -143,8 +143,7 @@ class Pack:
         before = {name: tensor.clone() for name, tensor in rows.buffers.items()}
         layers = {name: rows.modules[0].get_submodule(name) for name in drop}
         shapes: dict[str, list[torch.Size]] = {name: [] for name in drop}
-        ours = [(n, m) for module in rows.modules for n, m in module.named_modules() if isinstance(m, Dropout)]
-        for _, layer in ours:
+        for layer in rows.dropout_layers:
             layer.count_calls()
         hooks = [layer.register_forward_pre_hook(_note_shape(shapes, name)) for name, layer in layers.items()]
         with torch.no_grad():
@@ -162,8 +161,9 @@ class Pack:
         ]
         for (name, i, _), out in zip(calls, outs, strict=True):
             rows.set_buffer(f"{name}.{Dropout.mask_name(i)}".lstrip("."), out)
-        for name, layer in ours:
-            layer.expect(len(shapes[name]))
+        for name in drop:
+            for module in rows.modules:
+                cast(Dropout, module.get_submodule(name)).expect(len(shapes[name]))
         self.masks = keyed.Masks([drop[name] for name, _, _ in calls], outs)
 
     def check(self) -> str | None:
@@ -232,6 +232,8 @@ class Pack:
 
     def _fill_masks(self, step: int) -> None:
         if self.masks is not None:
+            for layer in self.rows.dropout_layers:
+                layer.restart()
             epochs = np.array([record.epoch for record in self.records])
             self.masks.fill(keyed.fold(self.keys["dropout"], epochs, step))
 

@@ -77,6 +77,8 @@ def read(path: Path) -> Plan:
         legs = [Leg(**{**entry, "trials": tuple(entry["trials"])}) for entry in value["legs"]]
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: is not a plan: {error}") from None
     return Plan(tuple(legs))

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import Case, make_card
+from export_cases import Case, make_card
 from safetensors import safe_open
 
 from hpsearch.data import preprocess

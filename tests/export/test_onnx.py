@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from conftest import Case, make_case, reference
+from export_cases import Case, make_case, reference
 from torch import nn
 
 from hpsearch.data import preprocess

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Case, reference
+from export_cases import Case, reference
 from torch import nn
 
 from hpsearch.data.dataset import Target

@@ -50,6 +50,14 @@ class OneLayerTwice(nn.Module):
         return self.head(self.dropout(self.second(self.dropout(self.first(x).tanh())).tanh()))
 
 
+class Branching(OneLayerTwice):
+    """vmap breaks off between the two calls of the dropout layer."""
+
+    def forward(self, x):
+        x = self.dropout(self.first(x).tanh())
+        return self.head(self.dropout(self.second(x if x.sum() < 1e9 else -x).tanh()))
+
+
 class Difference(OnlyInTraining):
     """Constant zero unless one dropout layer, called twice, draws two masks."""
 
@@ -143,3 +151,11 @@ def test_a_dropout_layer_called_twice_draws_twice(arrays, make_params, train):
     moved = train(arrays, [make_params(dropout=0.5, epochs=1)], factory=Difference)
     weights = slice(0, 18)
     assert not torch.equal(still[0].tensors["theta"][weights], moved[0].tensors["theta"][weights])
+
+
+def test_a_pass_that_broke_off_leaves_the_masks_in_order(arrays, make_params, train, settings, unlike):
+    params = [make_params(dropout=0.3, epochs=1)]
+    pack = Pack.start(settings(factory=Branching, forward="loop"), arrays, [0], params)
+    assert "vmap raised" in pack.check()
+    pack.train()
+    assert unlike(pack.done[0], train(arrays, params, factory=Branching, forward="loop")[0]) == []
