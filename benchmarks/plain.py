@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,14 +39,19 @@ def rate(params: Mapping[str, Any], step: int, total: int) -> float:
 
 
 def train(params: Mapping[str, Any], data: Mapping[str, Tensor], seed: int) -> float:
-    """The best epoch's validation accuracy, evaluated in full after each epoch."""
+    """The best epoch's validation accuracy."""
+    return max(epochs(params, data, seed))
+
+
+def epochs(params: Mapping[str, Any], data: Mapping[str, Tensor], seed: int) -> Iterator[float]:
+    """Trains; gives the accuracy on the whole validation part after each epoch."""
     torch.manual_seed(seed)
     x, y = data["x_train"], data["y_train"]
     net = Net(x.shape[1], int(y.max()) + 1, params)
     kind = torch.optim.AdamW if params["optimizer"] == "adamw" else torch.optim.Adam
     optimizer = kind(net.parameters(), lr=params["lr"], weight_decay=params["weight_decay"], fused=True)
     loss_of = nn.CrossEntropyLoss(label_smoothing=params["label_smoothing"])
-    batch, best = params["batch_size"], 0.0
+    batch = params["batch_size"]
     steps = len(y) // batch
     total = params["epochs"] * steps
     for epoch in range(params["epochs"]):
@@ -61,8 +66,7 @@ def train(params: Mapping[str, Any], data: Mapping[str, Tensor], seed: int) -> f
         net.eval()
         with torch.no_grad():
             hits = (net(data["x_validation"]).argmax(1) == data["y_validation"]).float().mean()
-        best = max(best, float(hits))
-    return best
+        yield float(hits)
 
 
 def load(path: str) -> dict[str, Tensor]:

@@ -5,8 +5,7 @@
 
 All arms train the same drawn params on the same arrays, with one thread a process and two processes at work,
 and evaluate in full after each epoch. Each arm is a fresh process, timed from its start to its end, imports and
-Ray's start included. The arms take turns; the next round goes through them backwards. The peer arms are spared
-what costs them time and is not needed: Tune's loggers are off, and a trial reports once, at its end.
+Ray's start included. The arms take turns; the next round goes through them backwards.
 """
 
 import argparse
@@ -85,9 +84,19 @@ def _one_trial(task: tuple[int, dict[str, Any]]) -> float:
 
 
 def arm_tune(folder: Path, work: dict[str, Any]) -> list[float]:
-    """Ray Tune with OptunaSearch, which is given the drawn params to evaluate; actors are reused."""
-    os.environ |= {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_AIR_NEW_OUTPUT": "0"}
-    os.environ |= {"TUNE_MAX_PENDING_TRIALS_PG": "16", "PYTHONPATH": str(HERE)}
+    """Ray Tune as its pages show it: a result an epoch, Tune's own loggers."""
+    return _tune(folder, work, results_each_epoch=True)
+
+
+def arm_tune_spared(folder: Path, work: dict[str, Any]) -> list[float]:
+    """The same, spared what costs it time: one result a trial, no loggers. It keeps no curves."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    return _tune(folder, work, results_each_epoch=False)
+
+
+def _tune(folder: Path, work: dict[str, Any], results_each_epoch: bool) -> list[float]:
+    """OptunaSearch is given the drawn params to evaluate; actors are reused, and trials staged ahead."""
+    os.environ |= {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_MAX_PENDING_TRIALS_PG": "16", "PYTHONPATH": str(HERE)}
     import optuna
     import ray
     from ray import tune
@@ -103,33 +112,38 @@ def arm_tune(folder: Path, work: dict[str, Any]) -> list[float]:
 
             torch.set_num_threads(1)
             self.data = plain.load(data)
+            self.start(config)
+
+        def start(self, config: dict[str, Any]) -> None:
+            import plain
+
+            self.number = config["params"]["trial"]
+            self.params = work["params"][self.number]
+            self.epochs = plain.epochs(self.params, self.data, seed=self.number)
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.config = new_config
+            self.start(new_config)
             return True
 
         def step(self) -> dict[str, Any]:
-            import plain
+            if not results_each_epoch:
+                return {"accuracy": max(self.epochs), "trial": self.number, "done": True}
+            done = self.iteration + 1 == self.params["epochs"]
+            return {"accuracy": next(self.epochs), "trial": self.number, "done": done}
 
-            params = self.config["params"]
-            accuracy = plain.train(work["params"][params["trial"]], self.data, seed=params["trial"])
-            return {"accuracy": accuracy, "trial": params["trial"], "done": True}
-
-    names = list(work["params"][0])
-    choices = {name: sorted({p[name] for p in work["params"]}, key=str) for name in names}
+    choices = {name: sorted({p[name] for p in work["params"]}, key=str) for name in work["params"][0]}
     space = {"params": {name: tune.choice(values) for name, values in choices.items()}}
     space["params"]["trial"] = tune.choice(list(range(len(work["params"]))))
     points = [{"params": {**p, "trial": n}} for n, p in enumerate(work["params"])]
-    searcher = OptunaSearch(
-        metric="accuracy", mode="max", points_to_evaluate=_flat(points), sampler=optuna.samplers.RandomSampler()
-    )
-    found: dict[int, float] = {}
+    random = optuna.samplers.RandomSampler()
+    searcher = OptunaSearch(metric="accuracy", mode="max", points_to_evaluate=_flat(points), sampler=random)
+    best: dict[int, float] = {}
 
     class Collect(tune.Callback):
         def on_trial_result(
             self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any
         ) -> None:
-            found[result["trial"]] = result["accuracy"]
+            best[result["trial"]] = max(best.get(result["trial"], 0.0), result["accuracy"])
 
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(Trial, data=work["data"]), {"cpu": 1}),
@@ -144,7 +158,7 @@ def arm_tune(folder: Path, work: dict[str, Any]) -> list[float]:
     )
     tuner.fit()
     ray.shutdown()
-    return [found[n] for n in range(len(points))]
+    return [best[n] for n in range(len(points))]
 
 
 def _flat(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -165,7 +179,7 @@ def arm_hpsearch(folder: Path, work: dict[str, Any]) -> list[float]:
     return [row["value"] for row in rows]
 
 
-ARMS = {"tune": arm_tune, "loop": arm_loop, "hpsearch": arm_hpsearch}
+ARMS = {"tune": arm_tune, "tune-spared": arm_tune_spared, "loop": arm_loop, "hpsearch": arm_hpsearch}
 
 
 # --- the comparison ---------------------------------------------------------------------------------------------
@@ -215,7 +229,7 @@ def measure(arm: str, work: dict[str, Any]) -> dict[str, Any]:
             raise SystemExit(f"the arm {arm} failed with status {code}")
         accuracy = json.loads((folder / "result.json").read_text())
     print(
-        f"{arm:9} {took:7.1f} s  {60 * len(accuracy) / took:7.1f} trials/min  {peak[0] / 2**20:6.0f} MiB",
+        f"{arm:11} {took:7.1f} s  {60 * len(accuracy) / took:7.1f} trials/min  {peak[0] / 2**20:6.0f} MiB",
         flush=True,
     )
     return {"seconds": took, "peak": peak[0], "accuracy": accuracy}

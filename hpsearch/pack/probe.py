@@ -12,7 +12,7 @@ from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
 from hpsearch.pack.train import Pack, Settings
 
-_STEPS = 4
+_TRIES = 4  # steps, of which the fastest counts: others share the machine
 _WORTH = 0.95  # more rows must cut the time of a row by a twentieth
 
 
@@ -56,7 +56,7 @@ def probe(
             chosen = took
             if took < row_ms:
                 best = Probe("vmap", rows, took, "vmap is the faster", ms)
-        elif took > chosen * 1.1:
+        elif took > chosen * 1.3:
             break  # the rows no longer fit in the cache
     return best
 
@@ -75,11 +75,13 @@ def _measure(
     order_KN = keyed.permutations(pack.keys["order"], len(pack.y_train))
     pack.steps_alone(order_KN, 1)
     _synchronise(settings.device)
-    began = time.perf_counter()
-    pack.steps_alone(order_KN, _STEPS)
-    _synchronise(settings.device)
-    took = (time.perf_counter() - began) * 1000 / _STEPS / len(params)
-    return took, _bytes(pack)
+    fastest = float("inf")
+    for _ in range(_TRIES):
+        began = time.perf_counter()
+        pack.steps_alone(order_KN, 1)
+        _synchronise(settings.device)
+        fastest = min(fastest, time.perf_counter() - began)
+    return fastest * 1000 / len(params), _bytes(pack)
 
 
 def _bytes(pack: Pack) -> float:

@@ -211,7 +211,9 @@ class Pack:
         epochs = np.array([record.epoch for record in self.records])
         step_KS = epochs[:, None] * self.steps + np.arange(self.steps)
         lr_KS = rates(self.schedules, self.host, step_KS, self.total)
-        moving = torch.from_numpy(np.stack([lr_KS, *unbias(step_KS + 1)])).to(self.device, self.settings.dtype)
+        moving = torch.from_numpy(np.stack([lr_KS, step_KS + 1, *unbias(step_KS + 1)])).to(
+            self.device, self.settings.dtype
+        )
         sums_K = torch.zeros(len(self.records), dtype=torch.float64, device=self.device)
         batches = _Batches(self, order_KN)
         for s in range(min(steps, self.steps)):
@@ -237,7 +239,7 @@ class Pack:
             epochs = np.array([record.epoch for record in self.records])
             self.masks.fill(keyed.fold(self.keys["dropout"], epochs, step))
 
-    def _step(self, lr_K1: Tensor, unbias_1_K1: Tensor, unbias_2_K1: Tensor) -> None:
+    def _step(self, lr_K1: Tensor, step_K1: Tensor, unbias_1_K1: Tensor, unbias_2_K1: Tensor) -> None:
         rows = self.rows
         if bool((self.host["clip"] > 0).any()):
             clip_(rows.grad, self.columns["clip"])
@@ -245,8 +247,8 @@ class Pack:
         for kind, run in self.runs:
             slab = Slab(
                 rows.theta[run], rows.grad[run], rows.first[run], rows.second[run], rows.work[run],
-                lr_K1[run], decay_K1[run], momentum_K1[run], unbias_1_K1[run], unbias_2_K1[run],
-                decays=bool((self.host["weight_decay"][run] > 0).any()),
+                lr_K1[run], decay_K1[run], momentum_K1[run], step_K1[run], unbias_1_K1[run], unbias_2_K1[run],
+                decays=bool((self.host["weight_decay"][run] > 0).any()), by_row=self.device.type == "cpu",
             )  # fmt: skip
             OPTIMIZERS[kind](slab)
 

@@ -80,13 +80,13 @@ class Ledger:
         )
         self._legs: dict[int, float] = {}
         self._sizes: dict[int, int] = {}
-        self._stopping = False
+        self._stopping = self._planned = False
 
     # --- the driver's calls ---------------------------------------------------------------------------------
 
     def begin(self, entries: Sequence[Entry]) -> int:
         """Starts a launch: enters the trials that are new, sets the unfinished waiting; gives its number."""
-        self._stopping = False
+        self._stopping = self._planned = False
         launch = self._launch() + 1
         self._study.set_user_attr("launch", launch)
         with self._journal.one_sync():
@@ -113,6 +113,13 @@ class Ledger:
     def stop(self) -> None:
         """Asks the legs to store their rows and end."""
         self._stopping = True
+
+    def plan_is_made(self) -> None:
+        """Lets the workers go that wait for the plan."""
+        self._planned = True
+
+    def awaits_plan(self) -> bool:
+        return not (self._planned or self._stopping)
 
     def view(self) -> View:
         trials = self._trials()

@@ -165,5 +165,5 @@ def keep_heap() -> None:
     except (OSError, AttributeError):
         return
     mmap_threshold, trim_threshold, top_pad = -3, -1, -2
-    for option, value in ((mmap_threshold, 1 << 30), (trim_threshold, (1 << 31) - 1), (top_pad, 64 << 20)):
+    for option, value in ((mmap_threshold, 1 << 25), (trim_threshold, (1 << 31) - 1), (top_pad, 64 << 20)):
         mallopt(option, value)

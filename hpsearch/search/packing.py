@@ -42,6 +42,9 @@ class Plan:
     def trials(self) -> set[int]:
         return {trial for leg in self.legs for trial in leg.trials}
 
+    def covers(self, trials: int) -> bool:
+        return self.trials >= set(range(trials))
+
     def latest(self) -> list[Leg]:
         """The legs that were not split into others."""
         split = {leg.after for leg in self.legs}

@@ -39,29 +39,19 @@ def run(job: Job, deadline: float | None, watch: Callable[[View], None]) -> bool
     remote = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(Ledger)
     ledger = remote.remote(str(job.folder.ledger.resolve()), job.name, job.direction)
     try:
-        begun = ledger.begin.remote(list(job.entries))
-        arrays = ray.put(job.arrays)
+        begun = [ledger.begin.remote(list(job.entries)), ledger.waiting.remote()]
         plan = _known_plan(job)
-        launch, waiting = ray.get([begun, ledger.waiting.remote()])
-        if not waiting:
+        if plan.covers(len(job.params)) and not ray.get(begun)[1]:
             return True
-        searcher = Legs(job, plan, launch, ledger, waiting)
-        return _drive(job, searcher, ledger, arrays, launch, deadline, watch)
+        searcher = Legs(job, plan, ledger, begun)
+        return _drive(job, searcher, ledger, deadline, watch)
     finally:
         ray.kill(ledger)
 
 
-def _drive(
-    job: Job,
-    searcher: Legs,
-    ledger: Any,
-    arrays: Any,
-    launch: int,
-    deadline: float | None,
-    watch: Callable[[View], None],
-) -> bool:
+def _drive(job: Job, searcher: Legs, ledger: Any, deadline: float | None, watch: Callable[[View], None]) -> bool:
     """Runs Tune in a thread and, beside it, looks after the clock, Ctrl-C and the view."""
-    fit = _Fit(job, searcher, ledger, arrays, launch)
+    fit = _Fit(job, searcher, ledger)
     fit.start()
     interrupted = False
     while fit.is_alive():
@@ -92,14 +82,13 @@ def _drive(
 class _Fit(threading.Thread):
     """`Tuner.fit` in a thread of its own, so that Ctrl-C reaches us and not Tune."""
 
-    def __init__(self, job: Job, searcher: Legs, ledger: Any, arrays: Any, launch: int) -> None:
+    def __init__(self, job: Job, searcher: Legs, ledger: Any) -> None:
         super().__init__(name="tune", daemon=True)
         self.error: BaseException | None = None
         self._scratch = tempfile.mkdtemp(prefix="hpsearch-tune-")
         work = Work(str(job.folder.root.resolve()), job.seed, job.net, job.evaluate, job.checkpoint_s)
-        trainable = tune.with_parameters(
-            LegTrainable, work=work, arrays=arrays, ledger=ledger, launch=launch, device=job.device
-        )
+        arrays = ray.put(job.arrays)  # once; workers on a machine share it without copying
+        trainable = tune.with_parameters(LegTrainable, work=work, arrays=arrays, ledger=ledger, device=job.device)
         self._tuner = tune.Tuner(
             tune.with_resources(trainable, {"CPU": 1, "GPU": job.gpus} if job.gpus else {"CPU": 1}),
             tune_config=tune.TuneConfig(

@@ -1,7 +1,8 @@
 """Hands a search's work to Ray Tune."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -21,16 +22,19 @@ _STAGED = 2  # legs a worker that Tune is given: it ends an actor for which no l
 class Legs(Searcher):
     """Hands work to Tune: first the probes of shapes that no plan has, then the legs, longest first.
 
+    `begun` is the ledger's answer to come: the launch's number and the trials to run. It is waited for only when
+    the first leg is due, so that workers and ledger start side by side.
+
     A leg that failed comes back, then in halves, then its trial fails. Tune never asks again a searcher that
     said FINISHED, so that is said only when nothing runs.
     """
 
-    def __init__(self, job: Job, plan: Plan, launch: int, ledger: Any, waiting: Sequence[int]) -> None:
+    def __init__(self, job: Job, plan: Plan, ledger: Any, begun: Sequence[Any]) -> None:
         super().__init__(metric=None, mode=None)
-        self.job, self.plan, self.launch, self.ledger = job, plan, launch, ledger
+        self.job, self.plan, self.ledger, self._begun = job, plan, ledger, begun
+        self.launch = 0
         self.stopping = False
         self.error: str | None = None
-        self._waiting = set(waiting)
         self._queue: list[Leg] = []
         self._running: dict[str, Leg | list[Shape]] = {}
         self._attempts: dict[int, int] = {}
@@ -43,7 +47,7 @@ class Legs(Searcher):
             Shape(name, [job.params[trial] for trial in trials[:64]], len(trials))
             for name, trials in self._groups.items()
         ]
-        self._to_probe = [shapes[i :: job.workers] for i in range(job.workers) if shapes[i :: job.workers]]
+        self._to_probe = [shapes[i :: job.workers] for i in range(job.workers)] if shapes else []
         if not shapes:
             self._enqueue()
 
@@ -54,14 +58,28 @@ class Legs(Searcher):
             return {"shapes": shapes, "workers": self.job.workers}
         if open_for_more and self._queue:
             leg = self._running[trial_id] = self._queue.pop(0)
-            return {"leg": leg, "params": [self.job.params[trial] for trial in leg.trials]}
+            params = [self.job.params[trial] for trial in leg.trials]
+            return {"leg": leg, "params": params, "launch": self.launch}
         if self._running or (not self.stopping and (self._queue or self._to_probe)):
             return None
         return str(Searcher.FINISHED)
 
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Takes in what a worker has probed; the worker then waits for the plan."""
+        if "probes" in result:
+            with self._told():
+                self._probes |= dict(result["probes"])
+                if len(self._probes) == len(self._groups):
+                    self._make_plan()
+
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        try:
+        with self._told():
             self._ended(trial_id, result or {}, error)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except Exception as fault:  # Tune would log it and go on without us
             self.error, self.stopping = f"{type(fault).__name__}: {fault}", True
 
@@ -75,18 +93,18 @@ class Legs(Searcher):
                 self._again(entry, reason)
         elif reason is not None:
             self.error, self.stopping = f"a net cannot be tried out: {reason}", True
-        else:
-            self._probes |= dict(result["probes"])
-            if len(self._probes) == len(self._groups):
-                first = max((leg.leg for leg in self.plan.legs), default=-1) + 1
-                cpus = os.cpu_count() or 1
-                legs = packing.pack(self._groups, self._probes, self.job.workers, cpus, first)
-                self.plan = self.plan.extended(legs)
-                self._enqueue()
+
+    def _make_plan(self) -> None:
+        first = max((leg.leg for leg in self.plan.legs), default=-1) + 1
+        legs = packing.pack(self._groups, self._probes, self.job.workers, os.cpu_count() or 1, first)
+        self.plan = self.plan.extended(legs)
+        self._enqueue()
+        ray.get(self.ledger.plan_is_made.remote())
 
     def _enqueue(self) -> None:
         self.plan.write(self.job.folder.plan)
-        self._queue = [leg for leg in self.plan.latest() if self._waiting & set(leg.trials)]
+        self.launch, waiting = ray.get(list(self._begun))
+        self._queue = [leg for leg in self.plan.latest() if set(waiting) & set(leg.trials)]
 
     def _again(self, leg: Leg, reason: str) -> None:
         attempts = self._attempts[leg.leg] = self._attempts.get(leg.leg, 0) + 1

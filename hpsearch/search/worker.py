@@ -1,6 +1,7 @@
-"""What runs on a worker: the probe of a shape, or a leg, each as a Ray Tune trial of one step."""
+"""What runs on a worker: a leg, as a Ray Tune trial of one step; before the first, the probes of shapes."""
 
 import os
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from hpsearch.search.ledger import StaleLaunchError
 from hpsearch.search.legs import Work, keep_heap, run_leg
 from hpsearch.search.packing import Leg
 
+_POLL_S = 0.05
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -28,12 +31,14 @@ class Shape:
 
 
 class LegTrainable(tune.Trainable):
-    """A leg as a Tune trial of one step; the actor is used again for the next leg."""
+    """A leg as a Tune trial of one step; the actor is used again for the next leg.
 
-    def setup(
-        self, config: dict[str, Any], work: Work, arrays: Any, ledger: Any, launch: int, device: str
-    ) -> None:
-        self.work, self.ledger, self.launch, self.device = work, ledger, launch, device
+    A trial that probes has two steps: it measures its shapes, and it waits for the plan. Tune ends an actor for
+    which nothing is staged, and until there is a plan nothing is.
+    """
+
+    def setup(self, config: dict[str, Any], work: Work, arrays: Any, ledger: Any, device: str) -> None:
+        self.work, self.ledger, self.device = work, ledger, device
         self.arrays: Arrays = ray.get(arrays) if isinstance(arrays, ray.ObjectRef) else arrays
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -41,13 +46,16 @@ class LegTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
+        config = self.config
         try:
-            if "shapes" in self.config:
-                found = _probe_shapes(
-                    self.config["shapes"], self.work, self.arrays, self.device, self.config["workers"]
-                )
-                return {"done": True, "probes": found}
-            self._run(self.config["leg"], self.config["params"])
+            if "leg" in config:
+                self._run(config["leg"], config["params"])
+            elif self.iteration == 0:
+                shapes, workers = config["shapes"], config["workers"]
+                return {"probes": _probe_shapes(shapes, self.work, self.arrays, self.device, workers)}
+            else:
+                while ray.get(self.ledger.awaits_plan.remote()):
+                    time.sleep(_POLL_S)
         except StaleLaunchError:
             raise
         except Exception as error:  # a leg that fails is retried; the reason travels with the result
@@ -57,13 +65,15 @@ class LegTrainable(tune.Trainable):
         return {"done": True}
 
     def _run(self, leg: Leg, params: Sequence[Mapping[str, Any]]) -> None:
-        if not ray.get(self.ledger.start.remote(self.launch, leg.leg, leg.trials)):
+        launch = self.config["launch"]
+        if not ray.get(self.ledger.start.remote(launch, leg.leg, leg.trials)):
             return
-        ended = run_leg(leg, params, self.work, self.arrays, self.device, self._beat)
-        ray.get(self.ledger.report.remote(self.launch, leg.leg, ended.outcomes))
 
-    def _beat(self, share: float) -> bool:
-        return bool(ray.get(self.ledger.beat.remote(self.launch, self.config["leg"].leg, share)))
+        def beat(share: float) -> bool:
+            return bool(ray.get(self.ledger.beat.remote(launch, leg.leg, share)))
+
+        ended = run_leg(leg, params, self.work, self.arrays, self.device, beat)
+        ray.get(self.ledger.report.remote(launch, leg.leg, ended.outcomes))
 
 
 def _probe_shapes(shapes: Sequence[Shape], work: Work, arrays: Arrays, device: str, workers: int) -> list[Any]:

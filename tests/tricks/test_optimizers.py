@@ -17,8 +17,8 @@ DECAY = torch.tensor([[0.0], [0.01], [0.3], [0.0]], dtype=torch.float64)
 MOMENTUM = torch.tensor([[0.9], [0.0], [0.5], [0.99]], dtype=torch.float64)
 
 
-@pytest.fixture
-def walk():
+@pytest.fixture(params=[True, False], ids=["by row", "by column"])
+def walk(request):
     """Steps along the same gradients; gives all matrices."""
 
     def run(kind, decay=DECAY, rows=slice(0, K), dtype=torch.float64):
@@ -29,9 +29,9 @@ def walk():
             state[0].copy_(grads[step])
             columns = [column.to(dtype)[rows] for column in (LR * 0.9**step, decay, MOMENTUM)]
             age = np.full((K, 1), step + 1)
-            fresh = [torch.from_numpy(column).to(dtype)[rows] for column in unbias(age)]
+            fresh = [torch.from_numpy(column).to(dtype)[rows] for column in (age, *unbias(age))]
             matrices = [matrix[rows] for matrix in (theta, *state)]
-            OPTIMIZERS[kind](Slab(*matrices, *columns, *fresh, decays=bool((decay > 0).any())))
+            OPTIMIZERS[kind](Slab(*matrices, *columns, *fresh, bool((decay > 0).any()), request.param))
         return theta, *state
 
     return run
@@ -82,11 +82,12 @@ def test_an_optimizer_leaves_the_rows_outside_its_slab(kind, walk):
     assert torch.equal(theta[1:3], whole[1:3])
 
 
+@pytest.mark.parametrize("by_row", [True, False])
 @pytest.mark.parametrize("kind", OPTIMIZERS)
-def test_a_gradient_of_zero_moves_nothing(kind):
+def test_a_gradient_of_zero_moves_nothing(kind, by_row):
     theta = torch.ones(2, 3)
     zeros, column = [torch.zeros(2, 3) for _ in range(4)], torch.full((2, 1), 0.1)
-    OPTIMIZERS[kind](Slab(theta, *zeros, column, 0 * column, column, column, column, decays=False))
+    OPTIMIZERS[kind](Slab(theta, *zeros, column, 0 * column, *[column] * 4, decays=False, by_row=by_row))
     assert torch.equal(theta, torch.ones(2, 3))
 
 
