@@ -11,8 +11,10 @@ from hpsearch import begun
 from hpsearch.folder import Folder, hold
 from hpsearch.prepare import Overrides, Prepared, prepare
 from hpsearch.search import ledger, packing
+from hpsearch.search.messages import Entry
 from hpsearch.search.packing import Plan
 from hpsearch.search.progress import Quiet, Reporter
+from hpsearch.space import drawn_and_fixed
 from hpsearch.study import seconds
 from hpsearch.validate import complete
 
@@ -87,7 +89,8 @@ def search(
     draws = prepared.draws()
     job = Job(
         name=study.name, folder=folder, seed=study.seed, net=study.net,
-        entries=[ledger.entry(space, params) for params in draws], params=[complete(params) for params in draws],
+        entries=[Entry(params, *drawn_and_fixed(space, params)) for params in draws],
+        params=[complete(params) for params in draws],
         arrays=prepared.arrays, workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, plan=plan,
     )  # fmt: skip
     deadline = time.monotonic() + seconds(study.search.timeout) if study.search.timeout else None

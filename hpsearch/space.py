@@ -83,6 +83,12 @@ def draw(space: Space, number: int) -> Params:
     return params
 
 
+def drawn_and_fixed(space: Space, params: Mapping[str, Any]) -> tuple[dict[str, BaseDistribution], dict[str, Any]]:
+    """The distributions of the params that were drawn, and the values of those that the study fixes."""
+    ranges = space.distributions(params)
+    return ranges, {name: params[name] for name in space.listed() if name in params and name not in ranges}
+
+
 def exists(parameter: Parameter, params: Mapping[str, Any]) -> bool:
     return all(name in params and params[name] in accepted for name, accepted in parameter.when)
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from hpsearch.keyed import Masks, fold, key, keys, permutations, uniforms
+from hpsearch.keyed import fold, key, keys, permutations, uniforms
+from hpsearch.pack.masks import Masks
 
 KEYS = st.integers(0, 2**64 - 1)
 WORD = 2**64 - 1

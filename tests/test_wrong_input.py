@@ -15,7 +15,9 @@ from hpsearch import begun
 from hpsearch.cli import main
 from hpsearch.folder import Folder, hold
 from hpsearch.prepare import prepare
-from hpsearch.search.ledger import Ledger, entry
+from hpsearch.search.ledger import Ledger
+from hpsearch.search.messages import Entry
+from hpsearch.space import drawn_and_fixed
 
 BASE: dict[str, Any] = {
     "name": "a", "data": {"source": "good.csv", "target": "y"}, "search": {"trials": 4},
@@ -35,7 +37,7 @@ def begin(folder: Path, stack: ExitStack) -> None:
     run.create()
     begun.enter(run, sound)
     ledger = Ledger(str(run.ledger), sound.study.name, "minimize")
-    ledger.begin([entry(sound.space, params) for params in sound.draws()])
+    ledger.begin([Entry(params, *drawn_and_fixed(sound.space, params)) for params in sound.draws()])
 
 
 def begin_and_hold(folder: Path, stack: ExitStack) -> None:

@@ -1,4 +1,5 @@
-"""Two ways through the nets of a pack, one answer: `loop` (each row's own module) and `vmap` (all at once).
+"""Ways through the nets of a pack, one answer: `loop` (each row's own module), `vmap` (all at once), and for
+plain MLPs `fused` (all at once, by hand).
 
 The net alone is vmapped; the loss is arithmetic on [K, ...] with columns and needs no vmap. The pack's loss is
 the sum over rows of each row's mean, so each row's gradient is its own.
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from hpsearch.pack import fused
 from hpsearch.pack.rows import Rows
 
 LossOfRows = Callable[[Tensor, slice], Tensor]  # outputs of some rows [k, N, C], and which rows → mean loss [k]
@@ -71,12 +73,12 @@ def predict_vmap(rows: Rows, x_N: Tensor) -> Tensor:
     return outputs
 
 
-TRAIN = {"loop": train_loop, "vmap": train_vmap}
-PREDICT = {"loop": predict_loop, "vmap": predict_vmap}
+TRAIN = {"loop": train_loop, "vmap": train_vmap, "fused": fused.train}
+PREDICT = {"loop": predict_loop, "vmap": predict_vmap, "fused": fused.predict}
 
 
-def disagreement(rows: Rows, x_KN: Tensor, loss: LossOfRows) -> str | None:
-    """Why these rows may not be vmapped, or None: one batch through both ways, everything compared.
+def disagreement(rows: Rows, x_KN: Tensor, loss: LossOfRows, together: str = "vmap") -> str | None:
+    """Why these rows may not go forward `together`, or None: one batch through the loop too, everything compared.
 
     vmap can be wrong without an error: gradients in an embedding's padding, an attribute that differs between
     rows, a buffer that `forward` replaces. So outputs, losses, gradients and buffers must agree. Leaves the
@@ -87,7 +89,7 @@ def disagreement(rows: Rows, x_KN: Tensor, loss: LossOfRows) -> str | None:
         return built_in
     before = {name: tensor.clone() for name, tensor in rows.buffers.items()}
     seen: dict[str, dict[str, Tensor]] = {}
-    for way in ("loop", "vmap"):
+    for way in ("loop", together):
         try:
             losses = TRAIN[way](rows, x_KN, loss)
             seen[way] = {"losses": losses, "gradients": rows.grad.clone()}
@@ -96,13 +98,13 @@ def disagreement(rows: Rows, x_KN: Tensor, loss: LossOfRows) -> str | None:
         except Exception as error:
             if way == "loop":
                 raise  # the net itself does not run
-            return f"vmap raised {type(error).__name__}: {' '.join(str(error).split())[:160]}"
+            return f"{together} raised {type(error).__name__}: {' '.join(str(error).split())[:160]}"
         finally:
             for name, tensor in before.items():
                 rows.buffers[name].copy_(tensor)
             rows.grad.zero_()
-    wrong = [what for what, value in seen["loop"].items() if not _close(value, seen["vmap"][what])]
-    return f"vmap and loop disagree on {', '.join(wrong)}" if wrong else None
+    wrong = [what for what, value in seen["loop"].items() if not _close(value, seen[together][what])]
+    return f"{together} and loop disagree on {', '.join(wrong)}" if wrong else None
 
 
 def _in_the_net(rows: Rows) -> str | None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 
 from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
+from hpsearch.pack import fused
 from hpsearch.pack.train import Pack, Settings
 
 _TRIES = 4  # steps, of which the fastest counts: others share the machine
@@ -44,34 +45,34 @@ def probe(
     limit = max(1, min(most, int(memory_bytes // max(row_bytes, 1))))
     best = Probe("loop", limit, row_ms, "loop is the faster", ms)
     trial = Pack.start(settings, arrays, range(min(limit, len(params), 4)), params[: min(limit, 4)])
+    together = "fused" if fused.fits(trial.rows) else "vmap"
+    trial.settings = replace(settings, forward=together)
     reason = trial.check()
     if reason is not None:
         return Probe("loop", limit, row_ms, reason, ms)
     chosen = float("inf")
     for rows in _sizes(limit):
         some = [params[i % len(params)] for i in range(rows)]
-        took, _ = _measure(settings, arrays, some, "vmap")
-        ms[f"vmap {rows}"] = took
-        if took < chosen * _WORTH:
-            chosen = took
-            if took < row_ms:
-                best = Probe("vmap", rows, took, "vmap is the faster", ms)
-        elif took > chosen * 1.3:
-            break  # the rows no longer fit in the cache
+        took, _ = _measure(settings, arrays, some, together)
+        ms[f"{together} {rows}"] = took
+        if took > chosen * _WORTH:
+            break  # more rows no longer pay
+        chosen = took
+        if took < row_ms:
+            best = Probe(together, rows, took, f"{together} is the faster", ms)
     return best
 
 
 def _sizes(limit: int) -> list[int]:
-    sizes = [size for size in (2, 4, 8, 16, 32, 64, 128, 256, 512) if size < limit]
-    return [*sizes[-6:], limit] if limit <= 64 else [*sizes, limit]
+    """Numbers of rows to try: powers of two from 8, then the limit."""
+    return [size for size in (8, 16, 32, 64, 128, 256, 512, 1024) if size < limit] + [limit]
 
 
 def _measure(
     settings: Settings, arrays: Arrays, params: Sequence[Mapping[str, Any]], forward: str
 ) -> tuple[float, float]:
     """Milliseconds of a step, and bytes of memory, a row."""
-    own = Settings(settings.seed, settings.factory, forward, settings.device, settings.evaluate, settings.dtype)
-    pack = Pack.start(own, arrays, range(len(params)), params)
+    pack = Pack.start(replace(settings, forward=forward), arrays, range(len(params)), params)
     order_KN = keyed.permutations(pack.keys["order"], len(pack.y_train))
     pack.steps_alone(order_KN, 1)
     _synchronise(settings.device)

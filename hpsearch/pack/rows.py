@@ -45,6 +45,7 @@ class Rows:
         self.buffers: dict[str, Tensor] = {}
         self._gather()
         self.grad, self.first, self.second, self.work = (torch.zeros_like(self.theta) for _ in range(4))
+        self.scratch: dict[str, Tensor] = {}  # what a way forward keeps from step to step instead of allocating
         self.dropouts = [name for name, m in self.modules[0].named_modules() if isinstance(m, Dropout)]
 
     def __len__(self) -> int:
@@ -106,6 +107,7 @@ class Rows:
         index = torch.tensor(list(places), device=self.device)
         self.theta, self.first, self.second = (m[index] for m in (self.theta, self.first, self.second))
         self.grad, self.work = torch.zeros_like(self.theta), torch.zeros_like(self.theta)
+        self.scratch = {}
         self.buffers = {name: tensor[index] for name, tensor in self.buffers.items()}
         self.modules = [self.modules[k] for k in places]
         self._bind()

@@ -23,6 +23,7 @@ from hpsearch.nets.build import Factory, Shape, build
 from hpsearch.nets.layers import Dropout
 from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.forward import PREDICT, TRAIN, disagreement
+from hpsearch.pack.masks import Masks
 from hpsearch.pack.rows import Rows
 from hpsearch.tricks.losses import DISTILLED, LOSSES
 from hpsearch.tricks.optimizers import OPTIMIZERS, Slab, clip_, unbias
@@ -56,7 +57,7 @@ class Pack:
         self.settings, self.arrays = settings, arrays
         self.device = torch.device(settings.device)
         self.done: list[RowState] = []
-        self.masks: keyed.Masks | None = None
+        self.masks: Masks | None = None
         self.records = [replace(state.record, curve=list(state.record.curve)) for state in states]
         params = [record.params for record in self.records]
         if len({int(p["batch_size"]) for p in params}) != 1:
@@ -164,14 +165,15 @@ class Pack:
         for name in drop:
             for module in rows.modules:
                 cast(Dropout, module.get_submodule(name)).expect(len(shapes[name]))
-        self.masks = keyed.Masks([drop[name] for name, _, _ in calls], outs)
+        self.masks = Masks([drop[name] for name, _, _ in calls], outs)
 
     def check(self) -> str | None:
-        """Why this pack cannot be vmapped, or None (see `forward.disagreement`)."""
+        """Why this pack cannot go forward as its settings say, or None (see `forward.disagreement`)."""
         order_KN = keyed.permutations(self.keys["order"], len(self.y_train))
         x, y, teacher = _Batches(self, order_KN)[0]
         self._fill_masks(0)
-        return disagreement(self.rows, x, partial(self._losses, y_KN=y, teacher=teacher))
+        way = "vmap" if self.settings.forward == "loop" else self.settings.forward
+        return disagreement(self.rows, x, partial(self._losses, y_KN=y, teacher=teacher), way)
 
     # --- training -------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 from hpsearch.data.dataset import Arrays
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS
-from hpsearch.search.ledger import Entry
+from hpsearch.search.messages import Entry
 from hpsearch.search.packing import Plan
 
 

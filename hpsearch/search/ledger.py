@@ -13,53 +13,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import RunError
+from hpsearch.search.messages import Entry, Outcome, StaleLaunchError
 from hpsearch.search.progress import View
-from hpsearch.space import Space
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A drawn trial: what Optuna records of it, and the parameters that have one value in the whole study."""
-
-    params: Mapping[str, Any]
-    distributions: Mapping[str, BaseDistribution]
-    fixed: Mapping[str, Any]
-
-
-def entry(space: Space, params: Mapping[str, Any]) -> Entry:
-    """A draw of a space as the ledger records it."""
-    ranges = space.distributions(params)
-    fixed = {name: params[name] for name in space.listed() if name in params and name not in ranges}
-    return Entry(params, ranges, fixed)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended: its best epoch's scores on the validation part, or why it failed."""
-
-    value: float | None
-    scores: dict[str, float]
-    best_epoch: int | None
-    epochs: int
-    seconds: float
-    leg: int
-    failure: str | None = None
-
-
-class StaleLaunchError(RunError):
-    """A worker of an earlier launch spoke to the ledger of a later one."""
 
 
 class Ledger:

@@ -19,7 +19,7 @@ from hpsearch.metrics import METRICS
 from hpsearch.nets.build import NETS
 from hpsearch.pack import checkpoint
 from hpsearch.pack.train import Pack, Settings
-from hpsearch.search.ledger import Outcome
+from hpsearch.search.messages import Outcome
 from hpsearch.search.packing import Leg
 
 _BEAT_S = 0.5

@@ -14,8 +14,8 @@ from hpsearch.data.dataset import Arrays
 from hpsearch.nets.build import NETS
 from hpsearch.pack import probe as probing
 from hpsearch.pack.train import Settings
-from hpsearch.search.ledger import StaleLaunchError
 from hpsearch.search.legs import Work, keep_heap, run_leg
+from hpsearch.search.messages import StaleLaunchError
 from hpsearch.search.packing import Leg
 
 _POLL_S = 0.05

@@ -14,7 +14,7 @@ from optuna.distributions import FloatDistribution
 from hpsearch.data.dataset import Arrays
 from hpsearch.keyed import key
 from hpsearch.knobs import KNOBS
-from hpsearch.search.ledger import Entry
+from hpsearch.search.messages import Entry
 from hpsearch.space import Parameter, Space, draw
 
 _TEACHING = (

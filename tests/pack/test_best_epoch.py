@@ -108,7 +108,7 @@ def test_a_target_far_from_zero_loses_no_digits(make_arrays, make_params, train)
 
 
 @pytest.mark.parametrize("size", [1, 257, 523])
-@pytest.mark.parametrize("way", ["loop", "vmap"])
+@pytest.mark.parametrize("way", ["loop", "vmap", "fused"])
 def test_a_validation_set_of_any_size_is_used_whole(size, way, make_arrays, make_params, train):
     arrays = make_arrays(validation=size)
     states = train(arrays, [make_params(epochs=1)] * 33, forward=way)

@@ -56,7 +56,7 @@ def test_with_batch_norm_and_vmap_the_others_agree_to_rounding(arrays, three, tr
     assert furthest([sane[0], sane[2]], [mad[0], mad[2]]) < 1e-8
 
 
-@pytest.mark.parametrize("way", ["loop", "vmap"])
+@pytest.mark.parametrize("way", ["loop", "vmap", "fused"])
 def test_a_failed_row_ends_where_it_failed_and_keeps_its_best_epoch(way, arrays, three, poison):
     failed = poison(arrays, three(0.02), forward=way)[1].record
     assert (failed.epoch, failed.best_epoch) == (2, 1)

@@ -48,7 +48,7 @@ def test_a_checkpoint_on_the_way_disturbs_nothing(arrays, rows, train, settings,
     assert len(list(tmp_path.iterdir())) == 5
 
 
-@pytest.mark.parametrize("way", ["loop", "vmap"])
+@pytest.mark.parametrize("way", ["loop", "vmap", "fused"])
 def test_rows_at_different_epochs_train_side_by_side(way, arrays, rows, train, settings, unlike):
     states = train(arrays, rows(), until={0: 3, 1: 0, 2: 1}, forward=way)
     assert [state.record.epoch for state in states] == [3, 0, 1]
@@ -58,7 +58,7 @@ def test_rows_at_different_epochs_train_side_by_side(way, arrays, rows, train, s
     assert [unlike(*pair) for pair in zip(undisturbed, by_trial(pack.done), strict=True)] == [[]] * 3
 
 
-@pytest.mark.parametrize("way", ["loop", "vmap"])
+@pytest.mark.parametrize("way", ["loop", "vmap", "fused"])
 def test_rows_of_different_lengths_train_as_each_alone(way, arrays, rows, train, unlike):
     lengths = [{**row, "epochs": epochs} for row, epochs in zip(rows(), (4, 1, 6), strict=True)]
     states = train(arrays, lengths, forward=way)

@@ -1,0 +1,36 @@
+"""What the driver, the legs and the ledger tell each other; light to import, since every worker does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hpsearch.errors import RunError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A drawn trial: what Optuna records of it, and the parameters that have one value in the whole study."""
+
+    params: Mapping[str, Any]
+    distributions: "Mapping[str, BaseDistribution]"
+    fixed: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended: its best epoch's scores on the validation part, or why it failed."""
+
+    value: float | None
+    scores: dict[str, float]
+    best_epoch: int | None
+    epochs: int
+    seconds: float
+    leg: int
+    failure: str | None = None
+
+
+class StaleLaunchError(RunError):
+    """A worker of an earlier launch spoke to the ledger of a later one."""
