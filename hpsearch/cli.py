@@ -36,7 +36,7 @@ def launch(
     from hpsearch import pipeline
     from hpsearch.prepare import Overrides
     from hpsearch.run import open_run
-    from hpsearch.terminal import Screen, closing
+    from hpsearch.terminal import Screen, show_end
 
     console = Console()
     overrides = Overrides(trials, timeout, seed, workers)
@@ -48,7 +48,7 @@ def launch(
         raise typer.Exit(130) from None
     summary = open_run(folder.root).summary
     assert summary is not None
-    console.print(closing(summary, folder.root))
+    show_end(console, summary, folder.root)
 
 
 @app.command()

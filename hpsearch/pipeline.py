@@ -1,6 +1,5 @@
 """The whole pipeline on one screen: search, squeeze, export, summary."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,7 +56,7 @@ def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter
     from hpsearch.summary import write_summary
 
     took: dict[str, float] = {}
-    workers = prepared.study.resources.workers or os.cpu_count() or 1
+    workers = prepared.workers
     with _stage("total", took, Quiet()):
         with cluster(workers):
             with _stage("search", took, report):

@@ -1,8 +1,11 @@
 """A study held against its data, before anything is written: everything that can be wrong with it is looked at."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from hpsearch.data.dataset import Arrays
 from hpsearch.data.load import Dataset, load
@@ -71,9 +74,15 @@ class Prepared:
 
     @property
     def gpus(self) -> float:
-        """GPUs of a leg."""
+        """GPUs of a leg: what the study asks for, else one where there is one."""
         asked = self.study.resources.gpus_per_pack
-        return 0.0 if asked == "auto" else asked
+        return float(torch.cuda.is_available()) if asked == "auto" else asked
+
+    @property
+    def workers(self) -> int:
+        """Legs that train at once: what the study asks for, else as many as the GPUs or the cores carry."""
+        carried = int(torch.cuda.device_count() / self.gpus) if self.gpus else os.cpu_count() or 1
+        return self.study.resources.workers or max(carried, 1)
 
 
 def prepare(path: Path, overrides: Overrides | None = None) -> Prepared:
@@ -84,7 +93,15 @@ def prepare(path: Path, overrides: Overrides | None = None) -> Prepared:
     """
     place = str(path)
     study = (overrides or Overrides()).applied(load_study(path), place)
+    _check_gpus(study, place)
     space = check_names(study, place)
     dataset = load(study.data, path.parent, place)
     metric = check_task(study, dataset.target.task, place)
     return Prepared(study, place, path.parent.resolve(), space, dataset, dataset.arrays(metric))
+
+
+def _check_gpus(study: Study, place: str) -> None:
+    """A leg that asks for a GPU that is not there would wait for ever."""
+    asked, found = study.resources.gpus_per_pack, torch.cuda.device_count()
+    if asked != "auto" and asked > found:
+        raise UserError(f"{place}: resources.gpus_per_pack: this machine has {found} GPUs, got {asked:g}")

@@ -77,8 +77,14 @@ def _time(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def closing(summary: dict[str, Any], root: Path) -> RenderableType:
-    """The table at the end of a launch: who scored what, and where the files are."""
+def show_end(console: Console, summary: dict[str, Any], root: Path) -> None:
+    """The end of a launch: who scored what, and where the files are."""
+    console.print(_table(summary))
+    for line in _closing_lines(summary, root):
+        console.print(Text(line), soft_wrap=True)  # a path is never broken
+
+
+def _table(summary: dict[str, Any]) -> Table:
     metrics = list(summary["best"]["test"])
     table = Table(title=f"{summary['study']}: {_counts(summary['trials'])}", title_justify="left")
     table.add_column("")
@@ -86,18 +92,31 @@ def closing(summary: dict[str, Any], root: Path) -> RenderableType:
         for metric in metrics:
             table.add_column(f"{part}\n{metric}", justify="right")
     for name, entry in _contenders(summary):
-        cells = [f"{entry[part][metric]:.4f}" for part in ("validation", "test") for metric in metrics]
+        cells = [_number(entry[part][metric]) for part in ("validation", "test") for metric in metrics]
         table.add_row(escape(name), *cells)
-    gain = summary["ensemble"]["gain"]
+    return table
+
+
+def _closing_lines(summary: dict[str, Any], root: Path) -> list[str]:
+    gain = {name: _number(value, "+") for name, value in summary["ensemble"]["gain"].items()}
     lines = [
-        f"gain of the ensemble over the best trial, cross-fitted on validation: {gain['value']:+.4f} "
-        f"(95 % {gain['low']:+.4f} to {gain['high']:+.4f}; naive {gain['naive']:+.4f})",
+        f"gain of the ensemble over the best trial, cross-fitted on validation: {gain['value']} "
+        f"(95 % {gain['low']} to {gain['high']}; naive {gain['naive']})",
         f"took {_time(summary['seconds']['total'])}",
         f"trials   {root / 'trials.csv'}",
         f"summary  {root / 'summary.json'}",
-        f"export   {root / 'export'}    hpsearch predict {root / 'export'} INPUT --out FILE.csv",
     ]
-    return Group(table, *(Text(line) for line in lines))
+    if summary["no_export"]:
+        return [*lines, f"export   none: {summary['no_export']}"]
+    return [
+        *lines,
+        f"export   {root / 'export'}",
+        f"         hpsearch predict {root / 'export'} INPUT --out FILE.csv",
+    ]
+
+
+def _number(value: float | None, sign: str = "") -> str:
+    return "none" if value is None else f"{value:{sign}.4f}"
 
 
 def _contenders(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

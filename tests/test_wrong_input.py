@@ -79,6 +79,7 @@ def params(**entries: Any) -> dict[str, Any]:
 RANGE = {"low": 0, "high": 0.5}
 PREFIX = "name: a\ndata: {source: good.csv, target: y}\n"
 CASES = {
+    "GPUs that are not there": Case("gpus_per_pack: this machine has", {"resources": {"gpus_per_pack": 64}}),
     "an unknown key": Case("parms: unknown key; did you mean params?", {"parms": {}}),
     "an unknown net": Case("net: 'mpl' is not known; choose from mlp", {"net": "mpl"}),
     "an unknown parameter": Case("params.lrr: is not a parameter; did you mean lr?", params(lrr=1)),
