@@ -20,6 +20,7 @@ from hpsearch.search.legs import Work
 from hpsearch.search.packing import Plan
 from hpsearch.search.progress import View
 from hpsearch.search.searcher import Legs
+from hpsearch.search.signals import CtrlC, ignore_ctrl_c
 from hpsearch.search.worker import LegTrainable
 
 _POLL_S = 0.2
@@ -36,7 +37,7 @@ def run(job: Job, deadline: float | None, watch: Callable[[View], None]) -> bool
     """
     job.folder.create()
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    remote = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(Ledger)
+    remote = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(_LedgerActor)
     ledger = remote.remote(str(job.folder.ledger.resolve()), job.name, job.direction)
     try:
         begun = [ledger.begin.remote(list(job.entries)), ledger.waiting.remote()]
@@ -53,21 +54,16 @@ def _drive(job: Job, searcher: Legs, ledger: Any, deadline: float | None, watch:
     """Runs Tune in a thread and, beside it, looks after the clock, Ctrl-C and the view."""
     fit = _Fit(job, searcher, ledger)
     fit.start()
-    interrupted = False
-    while fit.is_alive():
-        try:
+    with CtrlC() as pressed:
+        while fit.is_alive():
             fit.join(_POLL_S)
             view = ray.get(ledger.view.remote())
             watch(view)
-            late = deadline is not None and time.monotonic() > deadline
-            if late and not searcher.stopping:
+            if pressed() or (deadline is not None and time.monotonic() > deadline):
                 searcher.stopping = True
             if searcher.stopping and not view.stopping:
                 ray.get(ledger.stop.remote())
-        except KeyboardInterrupt:
-            if interrupted:
-                raise
-            interrupted = searcher.stopping = True
+        interrupted = pressed()
     ray.get(ledger.rest.remote())
     watch(ray.get(ledger.view.remote()))
     if interrupted:
@@ -77,6 +73,14 @@ def _drive(job: Job, searcher: Legs, ledger: Any, deadline: float | None, watch:
     if fit.error is not None:
         raise RunError(f"Ray Tune stopped: {fit.error}") from fit.error
     return not ray.get(ledger.waiting.remote())
+
+
+class _LedgerActor(Ledger):
+    """The ledger in a process of its own."""
+
+    def __init__(self, path: str, name: str, direction: Any) -> None:
+        ignore_ctrl_c()
+        super().__init__(path, name, direction)
 
 
 class _Fit(threading.Thread):

@@ -17,6 +17,7 @@ from hpsearch.pack.train import Settings
 from hpsearch.search.legs import Work, keep_heap, run_leg
 from hpsearch.search.messages import StaleLaunchError
 from hpsearch.search.packing import Leg
+from hpsearch.search.signals import ignore_ctrl_c
 
 _POLL_S = 0.05
 
@@ -38,6 +39,7 @@ class LegTrainable(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any], work: Work, arrays: Any, ledger: Any, device: str) -> None:
+        ignore_ctrl_c()
         self.work, self.ledger, self.device = work, ledger, device
         self.arrays: Arrays = ray.get(arrays) if isinstance(arrays, ray.ObjectRef) else arrays
 

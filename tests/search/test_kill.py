@@ -100,6 +100,22 @@ def test_a_killed_launch_goes_on_to_the_same_results(tmp_path: Path) -> None:
     check_killed_equals_undisturbed(study, "killed", trials=8, kills=1, tmp_path=tmp_path)
 
 
+def test_ctrl_c_stores_the_rows_and_the_next_launch_goes_on_from_them(tmp_path: Path) -> None:
+    """A terminal sends Ctrl-C to every process of the launch, so the test does too."""
+    study, folder = tmp_path / "killed.yaml", Folder(tmp_path / "runs" / "killed")
+    study.write_text(SMALL)
+    process = launch(study, tmp_path / "runs")
+    wait_for(lambda: beats(folder) > 0, process)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait() == 130
+    stored = [r for path in (folder.root / "rows").glob("*") for r in checkpoint.records(path)]
+    assert any(0 < record.epoch < 60 for record in stored)
+    assert "running" not in set(open_run(folder.root).trials["state"])
+    assert launch(study, tmp_path / "runs").wait() == 0
+    assert "rows go on from disk" in "".join(p.read_text() for p in (folder.root / "logs").glob("leg-*.log"))
+    assert set(open_run(folder.root).trials["state"]) == {"complete"}
+
+
 @pytest.mark.slow
 def test_digits_killed_three_times_equals_the_undisturbed_run(tmp_path: Path) -> None:
     check_killed_equals_undisturbed(DIGITS, "digits", trials=64, kills=3, tmp_path=tmp_path)
