@@ -50,7 +50,7 @@ def study_file(space: str, trials: int, folder: Path) -> Path:
     if space == "digits":
         study = yaml.safe_load((HERE.parent / "studies" / "digits.yaml").read_text())
         study["search"]["trials"] = trials
-        text = yaml.safe_dump(study).replace("lr: {", "lr: {")
+        text = yaml.safe_dump(study)  # 3e-4 is a word to this reader, and written as it was
     else:
         text = ONE_SHAPE % trials
     path = folder / "study.yaml"

@@ -3,7 +3,6 @@
 It knows nothing of Ray: `beat` is any function that hears the share done and says whether to go on.
 """
 
-import ctypes
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +52,6 @@ def run_leg(
     beat: Callable[[float], bool],
 ) -> Ended:
     """Trains a leg's rows; at each checkpoint and at the end they are on disk before anybody is told."""
-    keep_heap()
     torch.set_num_threads(leg.threads)
     folder = Folder(Path(work.root))
     path = folder.rows(leg.leg)
@@ -152,18 +150,3 @@ def _log(path: Path) -> logging.Logger:
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(file)
     return log
-
-
-def keep_heap() -> None:
-    """Tells the C library to keep freed memory: a step frees and takes the same large blocks over and over.
-
-    Without it each step gives pages back to the system and faults them in again. Does nothing where the C
-    library has no `mallopt`.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
-    mmap_threshold, trim_threshold, top_pad = -3, -1, -2
-    for option, value in ((mmap_threshold, 1 << 25), (trim_threshold, (1 << 31) - 1), (top_pad, 64 << 20)):
-        mallopt(option, value)

@@ -26,7 +26,7 @@ class View:
     def share(self) -> float:
         """The share of all work that is done, legs on their way included."""
         ended = sum(self.count(state) for state in ("complete", "pruned", "failed"))
-        on_the_way = sum(share * self.sizes[leg] for leg, share in self.legs.items())
+        on_the_way = sum(share * self.sizes.get(leg, 0) for leg, share in self.legs.items())
         return min((ended + on_the_way) / max(self.total, 1), 1.0)
 
 

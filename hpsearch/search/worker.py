@@ -14,7 +14,7 @@ from hpsearch.data.dataset import Arrays
 from hpsearch.nets.build import NETS
 from hpsearch.pack import probe as probing
 from hpsearch.pack.train import Settings
-from hpsearch.search.legs import Work, keep_heap, run_leg
+from hpsearch.search.legs import Work, run_leg
 from hpsearch.search.messages import StaleLaunchError
 from hpsearch.search.packing import Leg
 from hpsearch.search.signals import ignore_ctrl_c
@@ -82,7 +82,6 @@ def _probe_shapes(shapes: Sequence[Shape], work: Work, arrays: Arrays, device: s
     """Probes shapes on a worker, so that they are measured where they will train; pairs of name and probe."""
     import torch
 
-    keep_heap()
     torch.set_num_threads(1)
     settings = Settings(work.seed, NETS[work.net], "vmap", device)
     memory = _free_memory(device) / (2 * workers)

@@ -12,6 +12,7 @@ import onnx
 import pytest
 import torch
 from export_cases import Case, make_card
+from markdown_it import MarkdownIt
 from safetensors import safe_open
 
 from hpsearch.data import preprocess
@@ -186,7 +187,7 @@ HOSTILE = [
 
 
 def test_hostile_names_are_plain_text_in_the_card() -> None:
-    markdown = pytest.importorskip("markdown_it").MarkdownIt("commonmark", {"linkify": False}).enable("table")
+    markdown = MarkdownIt("commonmark", {"linkify": False}).enable("table")
     columns = [Number(name, 0, 1, 0, True) for name in HOSTILE] + [
         Category(f"c{HOSTILE[1]}", tuple(HOSTILE), False)
     ]
