@@ -29,7 +29,6 @@ class MLP(nn.Module):
         sizes = [inputs] + [width] * depth
         self.blocks = nn.ModuleList(Block(size, width, norm, activation) for size in sizes[:-1])
         self.head = nn.Linear(sizes[-1], outputs)
-        self.is_plain = norm == "none" and activation == "relu"
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.flatten(1)

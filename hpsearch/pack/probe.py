@@ -13,7 +13,10 @@ from hpsearch.data.dataset import Arrays
 from hpsearch.pack import fused
 from hpsearch.pack.train import Pack, Settings
 
-_TRIES = 4  # steps, of which the fastest counts: others share the machine
+_TRIES, _TRIED_S = (
+    4,
+    0.03,
+)  # at least so many steps and seconds, of which the fastest counts: others share the machine
 _WORTH = 0.95  # more rows must cut the time of a row by a twentieth
 
 
@@ -50,14 +53,17 @@ def probe(
     reason = trial.check()
     if reason is not None:
         return Probe("loop", limit, row_ms, reason, ms)
-    chosen = float("inf")
+    chosen, in_vain = float("inf"), 0
     for rows in _sizes(limit):
         some = [params[i % len(params)] for i in range(rows)]
         took, _ = _measure(settings, arrays, some, together)
         ms[f"{together} {rows}"] = took
         if took > chosen * _WORTH:
-            break  # more rows no longer pay
-        chosen = took
+            in_vain += 1
+            if in_vain == 2:
+                break  # more rows no longer pay
+            continue
+        chosen, in_vain = took, 0
         if took < row_ms:
             best = Probe(together, rows, took, f"{together} is the faster", ms)
     return best
@@ -76,13 +82,13 @@ def _measure(
     order_KN = keyed.permutations(pack.keys["order"], len(pack.y_train))
     pack.steps_alone(order_KN, 1)
     _synchronise(settings.device)
-    fastest = float("inf")
-    for _ in range(_TRIES):
+    took: list[float] = []
+    while len(took) < _TRIES or sum(took) < _TRIED_S:
         began = time.perf_counter()
         pack.steps_alone(order_KN, 1)
         _synchronise(settings.device)
-        fastest = min(fastest, time.perf_counter() - began)
-    return fastest * 1000 / len(params), _bytes(pack)
+        took.append(time.perf_counter() - began)
+    return min(took) * 1000 / len(params), _bytes(pack)
 
 
 def _bytes(pack: Pack) -> float:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from hpsearch.nets.layers import Dropout
 
+_ALIGNED = 16  # numbers; 64 bytes of float32
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -40,16 +42,24 @@ class Rows:
         for name, parameter in trained:
             start = self.slots[-1].stop if self.slots else 0
             self.slots.append(Slot(name, parameter.shape, start, start + parameter.numel()))
-        size = len(self.modules), self.slots[-1].stop
-        self.theta = torch.empty(size, dtype=trained[0][1].dtype, device=device)
+        self.dtype = trained[0][1].dtype
+        self.theta = self._matrix(len(self.modules))
         self.buffers: dict[str, Tensor] = {}
         self._gather()
-        self.grad, self.first, self.second, self.work = (torch.zeros_like(self.theta) for _ in range(4))
+        self.grad, self.first, self.second, self.work = (self._matrix(len(modules)) for _ in range(4))
         self.scratch: dict[str, Tensor] = {}  # what a way forward keeps from step to step instead of allocating
         self.dropouts = [name for name, m in self.modules[0].named_modules() if isinstance(m, Dropout)]
 
     def __len__(self) -> int:
         return len(self.theta)
+
+    def _matrix(self, rows: int) -> Tensor:
+        """Zeros [rows, P], each row at a multiple of 64 bytes.
+
+        Products round differently at other addresses, and a row is to give the same bits in any place.
+        """
+        size = self.slots[-1].stop
+        return torch.zeros(rows, -(-size // _ALIGNED) * _ALIGNED, dtype=self.dtype, device=self.device)[:, :size]
 
     def views(self, matrix: Tensor) -> dict[str, Tensor]:
         """The matrix [K, P] cut into the net's parameters, name → [K, ...], without copying."""
@@ -105,8 +115,9 @@ class Rows:
     def keep(self, places: Sequence[int]) -> None:
         """Drops all rows but these."""
         index = torch.tensor(list(places), device=self.device)
-        self.theta, self.first, self.second = (m[index] for m in (self.theta, self.first, self.second))
-        self.grad, self.work = torch.zeros_like(self.theta), torch.zeros_like(self.theta)
+        kept = [self._matrix(len(index)).copy_(m[index]) for m in (self.theta, self.first, self.second)]
+        self.theta, self.first, self.second = kept
+        self.grad, self.work = self._matrix(len(index)), self._matrix(len(index))
         self.scratch = {}
         self.buffers = {name: tensor[index] for name, tensor in self.buffers.items()}
         self.modules = [self.modules[k] for k in places]

@@ -5,10 +5,9 @@ Shapes: K rows, N examples of a batch, P parameters, C outputs, S steps of an ep
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -26,7 +25,7 @@ from hpsearch.pack.forward import PREDICT, TRAIN, disagreement
 from hpsearch.pack.masks import Masks
 from hpsearch.pack.rows import Rows
 from hpsearch.tricks.losses import DISTILLED, LOSSES
-from hpsearch.tricks.optimizers import OPTIMIZERS, Slab, clip_, unbias
+from hpsearch.tricks.optimizers import OPTIMIZERS, Now, Slab, clip_, unbias
 from hpsearch.tricks.schedules import rates
 
 _COLUMNS = ("lr", "lr_min", "warmup", "cycles", "weight_decay", "momentum", "clip")  # held on the host too
@@ -58,6 +57,7 @@ class Pack:
         self.device = torch.device(settings.device)
         self.done: list[RowState] = []
         self.masks: Masks | None = None
+        states = sorted(states, key=lambda state: str(state.record.params["optimizer"]))  # few runs of one kind
         self.records = [replace(state.record, curve=list(state.record.curve)) for state in states]
         params = [record.params for record in self.records]
         if len({int(p["batch_size"]) for p in params}) != 1:
@@ -111,9 +111,20 @@ class Pack:
         self.total = np.array([[int(p["epochs"]) * self.steps] for p in params])
         trials = [record.trial for record in self.records]
         self.keys = {use: keyed.keys(self.settings.seed, trials, use) for use in ("order", "dropout")}
-        kinds = [str(p["optimizer"]) for p in params]
-        starts = [k for k in range(len(kinds)) if k == 0 or kinds[k] != kinds[k - 1]] + [len(kinds)]
-        self.runs = [(kinds[a], slice(a, b)) for a, b in pairwise(starts)]
+        self.clips = bool((self.host["clip"] > 0).any())
+        self.slabs = list(self._cut_slabs())
+
+    def _cut_slabs(self) -> Iterator[tuple[str, slice, Slab]]:
+        """The rows of each kind of optimizer; they lie side by side."""
+        rows = self.rows
+        decay_K1, momentum_K1 = (self.columns[name].unsqueeze(1) for name in ("weight_decay", "momentum"))
+        kinds = [str(record.params["optimizer"]) for record in self.records]
+        for kind in sorted(set(kinds)):
+            run = slice(kinds.index(kind), kinds.index(kind) + kinds.count(kind))
+            yield kind, run, Slab(
+                rows.theta[run], rows.grad[run], rows.first[run], rows.second[run], rows.work[run],
+                decay_K1[run], momentum_K1[run], by_row=self.device.type == "cpu",
+            )  # fmt: skip
 
     def _restore(self, states: Sequence[RowState]) -> None:
         rows = self.rows
@@ -223,7 +234,7 @@ class Pack:
             self._fill_masks(s)
             loss = partial(self._losses, y_KN=y, teacher=teacher)
             sums_K += TRAIN[self.settings.forward](self.rows, x, loss)
-            self._step(*moving[..., s : s + 1])
+            self._step(Now(*moving[..., s : s + 1]))
         return sums_K / min(steps, self.steps)
 
     def _losses(self, outputs: Tensor, rows: slice, *, y_KN: Tensor, teacher: Tensor | None) -> Tensor:
@@ -241,18 +252,11 @@ class Pack:
             epochs = np.array([record.epoch for record in self.records])
             self.masks.fill(keyed.fold(self.keys["dropout"], epochs, step))
 
-    def _step(self, lr_K1: Tensor, step_K1: Tensor, unbias_1_K1: Tensor, unbias_2_K1: Tensor) -> None:
-        rows = self.rows
-        if bool((self.host["clip"] > 0).any()):
-            clip_(rows.grad, self.columns["clip"])
-        decay_K1, momentum_K1 = (self.columns[name].unsqueeze(1) for name in ("weight_decay", "momentum"))
-        for kind, run in self.runs:
-            slab = Slab(
-                rows.theta[run], rows.grad[run], rows.first[run], rows.second[run], rows.work[run],
-                lr_K1[run], decay_K1[run], momentum_K1[run], step_K1[run], unbias_1_K1[run], unbias_2_K1[run],
-                decays=bool((self.host["weight_decay"][run] > 0).any()), by_row=self.device.type == "cpu",
-            )  # fmt: skip
-            OPTIMIZERS[kind](slab)
+    def _step(self, now: Now) -> None:
+        if self.clips:
+            clip_(self.rows.grad, self.columns["clip"])
+        for kind, run, slab in self.slabs:
+            OPTIMIZERS[kind](slab, now.of(run))
 
     # --- evaluating -----------------------------------------------------------------------------------------
 

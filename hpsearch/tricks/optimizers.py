@@ -6,6 +6,7 @@ Each equals the torch optimizer of its name, row by row. The state is two matric
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,40 +24,63 @@ class Slab:
     first: Tensor
     second: Tensor
     work: Tensor
-    lr: Tensor
     weight_decay: Tensor
     momentum: Tensor
-    step: Tensor  # t of each row, from 1
-    unbias_1: Tensor  # 1 - β₁^t and 1 - β₂^t
-    unbias_2: Tensor
-    decays: bool  # whether any row has weight decay
     by_row: bool  # row after row through torch's fused kernels, which is faster on a CPU
 
+    @cached_property
+    def decays(self) -> bool:
+        """Whether any row has weight decay."""
+        return bool((self.weight_decay > 0).any())
 
-def adamw(slab: Slab) -> None:
+    @cached_property
+    def rows(self) -> list[tuple[list[Tensor], ...]]:
+        """Each row's part of θ, gradient and moments, as torch's kernels take them."""
+        matrices = (self.theta, self.grad, self.first, self.second)
+        return [tuple([row] for row in parts) for parts in zip(*(m.unbind() for m in matrices), strict=True)]
+
+    @cached_property
+    def decay_of_rows(self) -> list[float]:
+        return self.weight_decay[:, 0].tolist()
+
+
+@dataclass(frozen=True)
+class Now:
+    """What a step brings, in columns [K, 1]: `step` is t of each row, from 1; `unbias_i` is 1 - βᵢ^t."""
+
+    lr: Tensor
+    step: Tensor
+    unbias_1: Tensor
+    unbias_2: Tensor
+
+    def of(self, rows: slice) -> "Now":
+        return Now(self.lr[rows], self.step[rows], self.unbias_1[rows], self.unbias_2[rows])
+
+
+def adamw(slab: Slab, now: Now) -> None:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101): θ ← θ (1 - lr·wd) first."""
     if slab.by_row:
-        _adam_by_row(slab, torch._fused_adamw_)
+        _adam_by_row(slab, now, torch._fused_adamw_)
         return
     if slab.decays:
-        slab.theta.mul_(1 - slab.lr * slab.weight_decay)
-    _adam_update(slab)
+        slab.theta.mul_(1 - now.lr * slab.weight_decay)
+    _adam_update(slab, now)
 
 
-def adam(slab: Slab) -> None:
+def adam(slab: Slab, now: Now) -> None:
     """Adam (Kingma & Ba 2015), weight decay added to the gradient as L2; at 3e-4 a safe first choice."""
     if slab.by_row:
-        _adam_by_row(slab, torch._fused_adam_)
+        _adam_by_row(slab, now, torch._fused_adam_)
         return
     _add_l2(slab)
-    _adam_update(slab)
+    _adam_update(slab, now)
 
 
-def sgd(slab: Slab) -> None:
+def sgd(slab: Slab, now: Now) -> None:
     """SGD with heavy-ball momentum, weight decay added to the gradient as L2 (torch.optim.SGD's form)."""
     _add_l2(slab)
     slab.first.mul_(slab.momentum).add_(slab.grad)
-    slab.theta.sub_(torch.mul(slab.first, slab.lr, out=slab.work))
+    slab.theta.sub_(torch.mul(slab.first, now.lr, out=slab.work))
 
 
 def _add_l2(slab: Slab) -> None:
@@ -64,23 +88,22 @@ def _add_l2(slab: Slab) -> None:
         slab.grad.add_(torch.mul(slab.theta, slab.weight_decay, out=slab.work))
 
 
-def _adam_update(slab: Slab) -> None:
+def _adam_update(slab: Slab, now: Now) -> None:
     """θ ← θ - lr·m̂ / (√v̂ + ε), the bias corrections folded into two columns."""
     slab.first.lerp_(slab.grad, 1 - BETA_1)
     slab.second.mul_(BETA_2).addcmul_(slab.grad, slab.grad, value=1 - BETA_2)
-    root = slab.unbias_2.sqrt()
+    root = now.unbias_2.sqrt()
     torch.sqrt(slab.second, out=slab.work).add_(EPS * root)
-    torch.div(slab.first, slab.work, out=slab.work).mul_(slab.lr * root / slab.unbias_1)
+    torch.div(slab.first, slab.work, out=slab.work).mul_(now.lr * root / now.unbias_1)
     slab.theta.sub_(slab.work)
 
 
-def _adam_by_row(slab: Slab, kernel: Callable[..., None]) -> None:
+def _adam_by_row(slab: Slab, now: Now, kernel: Callable[..., None]) -> None:
     """One pass over a row in torch's own kernel: on a CPU a third of the time of eight passes over all rows."""
-    hyper = zip(slab.lr[:, 0].tolist(), slab.weight_decay[:, 0].tolist(), strict=True)
-    for k, (lr, decay) in enumerate(hyper):
-        row = [[m[k]] for m in (slab.theta, slab.grad, slab.first, slab.second)]
+    hyper = zip(now.lr[:, 0].tolist(), slab.decay_of_rows, now.step[:, 0].unbind(), strict=True)
+    for row, (lr, decay, step) in zip(slab.rows, hyper, strict=True):
         kernel(
-            *row, [], [slab.step[k, 0]], lr=lr, beta1=BETA_1, beta2=BETA_2, weight_decay=decay, eps=EPS,
+            *row, [], [step], lr=lr, beta1=BETA_1, beta2=BETA_2, weight_decay=decay, eps=EPS,
             amsgrad=False, maximize=False,
         )  # fmt: skip
 
@@ -90,7 +113,7 @@ def unbias(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return 1 - BETA_1**step, 1 - BETA_2**step
 
 
-OPTIMIZERS: dict[str, Callable[[Slab], None]] = {"adam": adam, "adamw": adamw, "sgd": sgd}
+OPTIMIZERS: dict[str, Callable[[Slab, Now], None]] = {"adam": adam, "adamw": adamw, "sgd": sgd}
 
 
 def clip_(grad_KP: Tensor, limit_K: Tensor) -> None:

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from hpsearch import keyed
+from hpsearch.nets.layers import ACTIVATIONS, NORMS
+from hpsearch.nets.mlp import MLP
 from hpsearch.pack.fused import fits
 from hpsearch.pack.train import Pack
 
@@ -31,9 +33,11 @@ def mixed(make_params):
     return make
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("depth", [0, 1, 2, 4])
-def test_fifty_steps_by_hand_equal_the_loop(depth, task_arrays, mixed, train):
-    rows = mixed(depth=depth)
+def test_fifty_steps_by_hand_equal_the_loop(depth, norm, activation, task_arrays, mixed, train):
+    rows = mixed(depth=depth, norm=norm, activation=activation)
     loop, fused = (train(task_arrays, rows, forward=way, dtype=torch.float64) for way in ("loop", "fused"))
     for one, other in zip(loop, fused, strict=True):
         assert other.record.best_epoch == one.record.best_epoch
@@ -41,25 +45,34 @@ def test_fifty_steps_by_hand_equal_the_loop(depth, task_arrays, mixed, train):
             assert torch.allclose(tensor, other.tensors[name], rtol=0, atol=1e-8), name
 
 
-def test_one_step_by_hand_has_the_loops_gradients_in_float32(task_arrays, mixed, settings):
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("norm", NORMS)
+def test_one_step_by_hand_has_the_loops_gradients_in_float32(norm, activation, task_arrays, mixed, settings):
     grads = {}
     for way in ("loop", "fused"):
-        pack = Pack.start(settings(forward=way), task_arrays, range(6), mixed(depth=3))
+        rows = mixed(depth=3, norm=norm, activation=activation)
+        pack = Pack.start(settings(forward=way), task_arrays, range(6), rows)
         pack.steps_alone(keyed.permutations(pack.keys["order"], len(pack.y_train)), 1)
         grads[way] = pack.rows.grad
     norm = grads["loop"].norm(dim=1)
     assert bool(((grads["fused"] - grads["loop"]).norm(dim=1) <= 1e-5 * norm).all())
 
 
-def test_the_check_holds_it_against_the_loop(task_arrays, mixed, settings):
-    pack = Pack.start(settings(forward="fused"), task_arrays, range(6), mixed())
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_check_holds_it_against_the_loop(norm, task_arrays, mixed, settings):
+    pack = Pack.start(settings(forward="fused"), task_arrays, range(6), mixed(norm=norm))
     assert pack.check() is None
 
 
-@pytest.mark.parametrize("structure", [{"norm": "batch"}, {"norm": "layer"}, {"activation": "gelu"}])
-def test_other_nets_are_left_to_vmap(structure, arrays, make_params, settings):
-    assert not fits(Pack.start(settings(), arrays, [0], [make_params(**structure)]).rows)
+def test_other_nets_are_left_to_vmap(arrays, make_params, settings):
+    class Other(MLP):
+        """Might do anything in `forward`."""
+
+    def factory(params, shape):
+        return Other(shape.inputs[0], shape.outputs, width=4, depth=1, norm="none", activation="relu")
+
     assert fits(Pack.start(settings(), arrays, [0], [make_params()]).rows)
+    assert not fits(Pack.start(settings(factory=factory), arrays, [0], [make_params()]).rows)
 
 
 def test_a_row_trains_the_same_alone_and_beside_rows_that_leave(arrays, make_params, train):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hpsearch.tricks.optimizers import OPTIMIZERS, Slab, clip_, unbias
+from hpsearch.tricks.optimizers import OPTIMIZERS, Now, Slab, clip_, unbias
 
 K, P, STEPS = 4, 11, 30
 TORCH = {
@@ -27,11 +27,11 @@ def walk(request):
         state = [torch.zeros_like(theta) for _ in range(4)]
         for step in range(STEPS):
             state[0].copy_(grads[step])
-            columns = [column.to(dtype)[rows] for column in (LR * 0.9**step, decay, MOMENTUM)]
+            lr, *columns = [column.to(dtype)[rows] for column in (LR * 0.9**step, decay, MOMENTUM)]
             age = np.full((K, 1), step + 1)
             fresh = [torch.from_numpy(column).to(dtype)[rows] for column in (age, *unbias(age))]
             matrices = [matrix[rows] for matrix in (theta, *state)]
-            OPTIMIZERS[kind](Slab(*matrices, *columns, *fresh, bool((decay > 0).any()), request.param))
+            OPTIMIZERS[kind](Slab(*matrices, *columns, request.param), Now(lr, *fresh))
         return theta, *state
 
     return run
@@ -87,7 +87,7 @@ def test_an_optimizer_leaves_the_rows_outside_its_slab(kind, walk):
 def test_a_gradient_of_zero_moves_nothing(kind, by_row):
     theta = torch.ones(2, 3)
     zeros, column = [torch.zeros(2, 3) for _ in range(4)], torch.full((2, 1), 0.1)
-    OPTIMIZERS[kind](Slab(theta, *zeros, column, 0 * column, *[column] * 4, decays=False, by_row=by_row))
+    OPTIMIZERS[kind](Slab(theta, *zeros, 0 * column, column, by_row), Now(*[column] * 4))
     assert torch.equal(theta, torch.ones(2, 3))
 
 
