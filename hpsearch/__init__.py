@@ -9,13 +9,28 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def launch(study: str | Path, runs: str | Path = "runs", **overrides: Any) -> "Run":
-    """Runs a study to its end, or goes on with it; `overrides`: trials, timeout, seed, workers."""
+def launch(
+    study: str | Path,
+    runs: str | Path = "runs",
+    *,
+    trials: int | None = None,
+    timeout: str | None = None,
+    seed: int | None = None,
+    workers: int | None = None,
+    plan: str | Path | None = None,
+) -> "Run":
+    """Runs a study to its end, or goes on with it; the other arguments are those of `hpsearch launch`.
+
+    Raises:
+        UserError: the study, its data or an argument is wrong (`hpsearch.errors`).
+        RunError: it failed while running.
+    """
     from hpsearch import pipeline
     from hpsearch.prepare import Overrides
     from hpsearch.run import open_run
 
-    folder = pipeline.launch(Path(study), Path(runs), Overrides(**overrides))
+    overrides = Overrides(trials, timeout, seed, workers)
+    folder = pipeline.launch(Path(study), Path(runs), overrides, Path(plan) if plan else None)
     return open_run(folder.root)
 
 

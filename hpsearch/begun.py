@@ -67,4 +67,4 @@ def _differences(a: Any, b: Any, place: str = "") -> list[tuple[str, Any, Any]]:
     if isinstance(a, dict) and isinstance(b, dict):
         keys = dict.fromkeys([*a, *b])
         return [d for key in keys for d in _differences(a.get(key), b.get(key), f"{place}.{key}".lstrip("."))]
-    return [] if a == b else [(place, a, b)]
+    return [] if a == b else [(place.removesuffix(".value"), a, b)]

@@ -22,6 +22,12 @@ StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/digits.")]
 
 
+def _console() -> Console:
+    """Standard output; a file has no width, so there nothing is cut to one."""
+    console = Console()
+    return console if console.is_terminal else Console(width=240)
+
+
 @app.command()
 def launch(
     study: StudyFile,
@@ -38,7 +44,7 @@ def launch(
     from hpsearch.run import open_run
     from hpsearch.terminal import Screen, show_end
 
-    console = Console()
+    console = _console()
     overrides = Overrides(trials, timeout, seed, workers)
     try:
         with Screen(console, study.stem) as screen:
@@ -59,7 +65,7 @@ def trial(
     from hpsearch.terminal import Screen
     from hpsearch.trial import run_trial
 
-    console = Console()
+    console = _console()
     screen = Screen(console, study.stem)
     record = run_trial(study, number, screen)
     if record.failure:

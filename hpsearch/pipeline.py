@@ -52,7 +52,7 @@ def launch(
 def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter) -> None:
     # Ray and torch's exporter take seconds to import: not for wrong input, not for a finished study
     from hpsearch.search.cluster import cluster
-    from hpsearch.squeeze.squeeze import squeeze
+    from hpsearch.squeeze.squeeze import require_finished, squeeze
     from hpsearch.summary import write_summary
 
     took: dict[str, float] = {}
@@ -61,6 +61,7 @@ def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter
         with cluster(workers):
             with _stage("search", took, report):
                 rows = search(folder, prepared, workers, plan, report)
+                require_finished(rows)
             with _stage("squeeze", took, report):
                 squeezed = squeeze(folder, prepared, rows, workers, report)
         with _stage("export", took, report):

@@ -32,10 +32,10 @@ class Overrides:
         """
         for name, least in (("trials", 1), ("workers", 1), ("seed", 0)):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise UserError(f"{place}: --{name}: must be at least {least}, got {value}")
+            if value is not None and (type(value) is not int or value < least):
+                raise UserError(f"{place}: --{name}: must be an integer from {least}, got {value!r}")
         try:
-            seconds("1s" if self.timeout is None else self.timeout)
+            seconds("1s" if self.timeout is None else str(self.timeout))
         except ValueError as error:
             raise UserError(f"{place}: --timeout: {error}, got {self.timeout!r}") from None
         search = _updated(study.search, trials=self.trials, timeout=self.timeout)
@@ -97,7 +97,17 @@ def prepare(path: Path, overrides: Overrides | None = None) -> Prepared:
     space = check_names(study, place)
     dataset = load(study.data, path.parent, place)
     metric = check_task(study, dataset.target.task, place)
+    _check_batches(space, len(dataset.train.y), place)
     return Prepared(study, place, path.parent.resolve(), space, dataset, dataset.arrays(metric))
+
+
+def _check_batches(space: Space, rows: int, place: str) -> None:
+    """A larger batch than there are rows would be a smaller one than the study says."""
+    largest = space.highest("batch_size")
+    if largest > rows:
+        raise UserError(
+            f"{place}: params.batch_size: the training part has {rows} rows, got {largest}; name fewer"
+        )
 
 
 def _check_gpus(study: Study, place: str) -> None:

@@ -59,6 +59,15 @@ class Space:
     def listed(self) -> list[str]:
         return [p.name for p in self.parameters if p.listed]
 
+    def highest(self, name: str) -> Any:
+        """The largest value that a parameter of numbers can have."""
+        parameter = next(p for p in self.parameters if p.name == name)
+        if isinstance(parameter.distribution, CategoricalDistribution):
+            return max(value for value in parameter.distribution.choices if isinstance(value, int | float))
+        if isinstance(parameter.distribution, IntDistribution | FloatDistribution):
+            return parameter.distribution.high
+        return parameter.fixed
+
     def distributions(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
         """Of the parameters that were drawn, not fixed, in these params."""
         return {

@@ -218,6 +218,8 @@ def load_study(path: Path) -> Study:
         raise UserError(f"{path}: cannot be read: {error}") from None
     try:
         raw = yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        raise UserError(f"{_marked(path, error)}: is not plain YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not plain YAML: {_one_line(error)}") from None
     if not isinstance(raw, dict):
@@ -303,6 +305,11 @@ def _nearest(loc: list[str]) -> str:
     known = list(_MODELS[tuple(loc[:-1])].model_fields)
     near = difflib.get_close_matches(loc[-1], known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; choose from {', '.join(known)}"
+
+
+def _marked(path: Path, error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    return f"{path}: line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
 
 
 def _one_line(error: Exception) -> str:

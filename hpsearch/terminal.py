@@ -116,7 +116,7 @@ def _closing_lines(summary: dict[str, Any], root: Path) -> list[str]:
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    return "none" if value is None else f"{value:{sign}.4f}"
+    return "none" if value is None else f"{round(value, 4) + 0.0:{sign}.4f}"  # + 0.0: no -0.0000
 
 
 def _contenders(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -8,6 +8,7 @@ from hpsearch.pack.checkpoint import Record
 from hpsearch.pack.train import Pack, Settings
 from hpsearch.prepare import prepare
 from hpsearch.search.progress import Reporter
+from hpsearch.space import draw
 
 
 def run_trial(path: Path, number: int, report: Reporter) -> Record:
@@ -22,7 +23,8 @@ def run_trial(path: Path, number: int, report: Reporter) -> Record:
         last = study.search.trials - 1
         raise UserError(f"{prepared.place}: there is no trial {number}; choose from 0 to {last}")
     params = prepared.params(number)
-    report.note(", ".join(f"{name} {params[name]}" for name in study.params))
+    drawn = draw(prepared.space, number)  # a parameter whose condition does not hold is not there
+    report.note(", ".join(f"{name} {drawn[name]}" for name in study.params if name in drawn))
     settings = Settings(study.seed, NETS[study.net], "loop", evaluate=study.search.evaluate)
     pack = Pack.start(settings, arrays, [number], [params])
     told = 0

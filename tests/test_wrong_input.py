@@ -21,13 +21,13 @@ from hpsearch.space import drawn_and_fixed
 
 BASE: dict[str, Any] = {
     "name": "a", "data": {"source": "good.csv", "target": "y"}, "search": {"trials": 4},
-    "params": {"lr": [0.1, 0.2], "epochs": 1},
+    "params": {"lr": [0.1, 0.2], "epochs": 1, "batch_size": 16},
 }  # fmt: skip
 GOOD = [f"{i},{i % 7},{'no' if i % 2 else 'yes'}" for i in range(60)]
 FILES = {
     "good.csv": GOOD, "rare.csv": [*GOOD, "1,2,once"], "text.csv": [*GOOD, "1,oops,no"],
     "nan.csv": [*GOOD, "1,2,"], "empty.csv": [], "long.csv": [*GOOD, "1,2,no,4"], "none": [],
-    "bad.json": ["{"],
+    "bad.json": ["{"], "twice.csv": [], "semicolons.csv": ["1;2;no"],
 }  # fmt: skip
 
 
@@ -98,10 +98,11 @@ CASES = {
     ),
     "a condition that never holds": Case("lr.when", params(skip=True, lr={"value": 1, "when": {"skip": []}})),
     "no trials": Case("search.trials: ", search(trials=0)),
-    "no trials by option": Case("--trials: must be at least 1, got 0", options=("--trials", "0")),
+    "a batch above the rows": Case("the training part has 36 rows, got 64", params(batch_size=[8, 64])),
+    "no trials by option": Case("--trials: must be an integer from 1, got 0", options=("--trials", "0")),
     "a negative seed": Case("seed: ", {"seed": -1}),
-    "a negative seed by option": Case("--seed: must be at least 0, got -1", options=("--seed", "-1")),
-    "no workers by option": Case("--workers: must be at least 1, got 0", options=("--workers", "0")),
+    "a negative seed by option": Case("--seed: must be an integer from 0, got -1", options=("--seed", "-1")),
+    "no workers by option": Case("--workers: must be an integer from 1, got 0", options=("--workers", "0")),
     "a bad timeout": Case("search.timeout: must be a positive number and a unit", search(timeout="5 weeks")),
     "a bad timeout by option": Case("--timeout: must be a positive number", options=("--timeout", "soon")),
     "a path for a name": Case("name: must be letters", {"name": "../a"}),
@@ -119,6 +120,10 @@ CASES = {
     "a missing target": Case("data.target: 1 rows have no target, the first is row 60", data(source="nan.csv")),
     "a table without rows": Case("data.source: empty.csv has no rows", data(source="empty.csv")),
     "a row that is too long": Case("cannot be read as csv", data(source="long.csv"), place="long.csv"),
+    "a column that stands twice": Case("has the column 'b' twice", data(source="twice.csv"), place="twice.csv"),
+    "semicolons for commas": Case("the single column 'a;b;y'", data(source="semicolons.csv"), (), "semicolons"),
+    "words to regress on": Case("needs data.task: classification", data(task="regression")),
+    "YAML that breaks off": Case("line 4, column 1: is not plain YAML", f"{PREFIX}seed: [1\n"),
     "pickled objects": Case("Object arrays cannot be loaded", {"data": {"source": "bomb.npz"}}, place="bomb.npz"),
     "nothing left to train": Case("must leave rows", data(split={"validation": 0.5, "test": 0.5})),
     "another task's metric": Case("search.metric: 'rmse' is for regression", search(metric="rmse")),
@@ -129,7 +134,7 @@ CASES = {
     "a folder for a plan": Case("", options=("--plan", "images"), place="images"),
     "a file for the runs folder": Case("", place="runs", before=a_file_for_runs),
     "another seed in the run": Case("belongs to a study that differs in seed: 0 → 1", {"seed": 1}, (), "a", begin),
-    "another space in the run": Case("differs in params.lr", params(lr=[0.1, 0.3], epochs=1), (), "a", begin),
+    "another space in the run": Case("differs in params.lr", params(**BASE["params"] | {"lr": 0.3}), (), "a", begin),
     "other data in the run": Case("differs in data.source", data(source="rare.csv", target="b"), (), "a", begin),
     "fewer trials than drawn": Case("search.trials: 4 are drawn already, got 3", search(trials=3), before=begin),
     "a run that is held": Case("the run is held by another launch (process", {}, (), "a", begin_and_hold),
@@ -149,7 +154,9 @@ for key, value in [*NOT_BUILT.items(), ("net", "resnet"), ("data.source", "image
 
 def place_files(folder: Path, case: Case) -> None:
     for name, rows in FILES.items():
-        (folder / name).write_text("\n".join(["a,b,y", *rows] if name.endswith("csv") else rows), encoding="utf-8")
+        header = {"twice.csv": "a,b,b,y", "semicolons.csv": "a;b;y"}.get(name, "a,b,y")
+        lines = [header, *rows] if name.endswith("csv") else rows
+        (folder / name).write_text("\n".join(lines), encoding="utf-8")
     (folder / "images").mkdir()
     np.savez(folder / "bomb.npz", x=np.array([[object()]] * 9), y=np.arange(9))
     for name, study in {"sound.yaml": {}, "s.yaml": case.study}.items():

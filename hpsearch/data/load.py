@@ -117,7 +117,7 @@ def _recognise(column: pd.Series, task: str | None, place: str) -> tuple[np.ndar
 
 
 def _regression(column: pd.Series, place: str, told: str) -> tuple[np.ndarray, Target, str]:
-    y = preprocess.numbers(column, f"{place}: data.target")
+    y = preprocess.numbers(column, f"{place}: data.target", "a target of words needs data.task: classification")
     return y, Target("regression"), told
 
 

@@ -14,6 +14,8 @@ import pandas as pd
 
 from hpsearch.errors import UserError
 
+_OTHER_COLUMN = "name the word in data.missing, or the column in data.categorical"
+
 
 @dataclass(frozen=True)
 class Number:
@@ -91,15 +93,14 @@ class ArraySchema:
 Schema = TableSchema | ArraySchema
 
 
-def numbers(series: pd.Series, place: str) -> np.ndarray:
-    """A column as float64, missing as NaN; text that is not a number is refused with its row."""
+def numbers(series: pd.Series, place: str, advice: str = _OTHER_COLUMN) -> np.ndarray:
+    """A column as float64, missing as NaN; text that is not a number is refused with its row and `advice`."""
     values = pd.to_numeric(series, errors="coerce")
     wrong = series.notna() & values.isna()
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise UserError(
-            f"{place}: the column {series.name!r} holds numbers, but row {row} has {series.iloc[row]!r}; "
-            "name the word in data.missing, or the column in data.categorical"
+            f"{place}: the column {series.name!r} holds numbers, but row {row} has {series.iloc[row]!r}; {advice}"
         )
     out = values.astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
     if np.isinf(out).any():

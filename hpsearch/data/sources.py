@@ -51,6 +51,7 @@ def _sklearn(name: str) -> Raw:
 
 def read_csv(path: Path, missing: Sequence[str], categorical: Sequence[str]) -> pd.DataFrame:
     """A CSV with a header; only the words in `missing` are missing values; `categorical` columns stay text."""
+    _check_header(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header, cut without a word
         return pd.read_csv(
@@ -61,6 +62,16 @@ def read_csv(path: Path, missing: Sequence[str], categorical: Sequence[str]) -> 
             dtype=dict.fromkeys(categorical, str),
             low_memory=False,  # else each chunk has types of its own, and the word 01 is 1 in some
         )
+
+
+def _check_header(path: Path) -> None:
+    """pandas renames the second of two columns of one name, and reads a file of semicolons as one column."""
+    names = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"its header has the column {twice!r} twice")
+    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
+        raise ValueError(f"its header is the single column {names[0]!r}; commas must separate the columns")
 
 
 def read_table(path: Path, missing: Sequence[str] = ("",), categorical: Sequence[str] = ()) -> pd.DataFrame:

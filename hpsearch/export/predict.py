@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,12 @@ class Model:
     """An export that is ready to predict; `about` is its manifest."""
 
     about: dict[str, Any]
-    schema: Schema
-    session: onnxruntime.InferenceSession
+    schema: Schema = field(repr=False)
+    session: onnxruntime.InferenceSession = field(repr=False)
+
+    def __repr__(self) -> str:
+        about = self.about
+        return f"<{about['what']} of {len(about['members'])} of {about['study']!r}: predicts {about['predicts']}>"
 
     def predict(self, X: Source) -> pd.DataFrame:
         """One row per row of X, with X's index where X is a data frame.
@@ -100,6 +104,8 @@ def predict_file(folder: str | Path, input_path: str | Path, out_path: str | Pat
     out = Path(out_path)
     if out.is_dir() or out.resolve() == Path(input_path).resolve():
         raise UserError(f"{out}: must be a file of its own for the predictions")
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: cannot be written: there is no folder {out.parent}")
     model = load(folder)
     rows = 0
 

@@ -48,17 +48,21 @@ class Legs(Searcher):
             for name, trials in self._groups.items()
         ]
         self._to_probe = [shapes[i :: job.workers] for i in range(job.workers)] if shapes else []
+        self._waited_for = bool(shapes)
         if not shapes:
             self._enqueue()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        open_for_more = not self.stopping and len(self._running) < self._most
+        legs = sum(isinstance(entry, Leg) for entry in self._running.values())
+        open_for_more = not self.stopping and legs < self._most
         if open_for_more and self._to_probe:
             shapes = self._running[trial_id] = self._to_probe.pop(0)
             return {"shapes": shapes, "workers": self.job.workers}
         if open_for_more and self._queue:
             leg = self._running[trial_id] = self._queue.pop(0)
             params = [self.job.params[trial] for trial in leg.trials]
+            if legs + 1 >= self.job.workers or not self._queue:
+                self._let_workers_go()
             return {"leg": leg, "params": params, "launch": self.launch}
         if self._running or (not self.stopping and (self._queue or self._to_probe)):
             return None
@@ -99,7 +103,14 @@ class Legs(Searcher):
         legs = packing.pack(self._groups, self._probes, self.job.workers, os.cpu_count() or 1, first)
         self.plan = self.plan.extended(legs)
         self._enqueue()
-        ray.get(self.ledger.plan_is_made.remote())
+        if not self._queue:
+            self._let_workers_go()
+
+    def _let_workers_go(self) -> None:
+        """Ends the trials that probed. Earlier, Tune might end their actors: no leg would wait for them."""
+        if self._waited_for:
+            self._waited_for = False
+            ray.get(self.ledger.plan_is_made.remote())
 
     def _enqueue(self) -> None:
         self.plan.write(self.job.folder.plan)

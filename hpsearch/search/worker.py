@@ -34,8 +34,8 @@ class Shape:
 class LegTrainable(tune.Trainable):
     """A leg as a Tune trial of one step; the actor is used again for the next leg.
 
-    A trial that probes has two steps: it measures its shapes, and it waits for the plan. Tune ends an actor for
-    which nothing is staged, and until there is a plan nothing is.
+    A trial that probes has two steps: it measures its shapes, and it waits until Tune has legs for the workers.
+    Tune ends an actor for which nothing is staged, and until there is a plan nothing is.
     """
 
     def setup(self, config: dict[str, Any], work: Work, arrays: Any, ledger: Any, device: str) -> None:

@@ -51,18 +51,29 @@ class Squeezed:
     teams: dict[str, Team] = field(default_factory=dict)
 
 
+def require_finished(rows: Sequence[dict[str, Any]]) -> None:
+    """A search without a finished trial has nothing to squeeze.
+
+    Raises:
+        RunError: with the reason.
+    """
+    if any(row["state"] == "complete" for row in rows):
+        return
+    failures = [row["outcome"]["failure"] for row in rows if row["state"] == "failed"]
+    if failures:
+        raise RunError(f"all {len(failures)} trials that ended have failed; the first: {failures[0]}")
+    raise RunError("no trial finished in the time given; launch again to go on")
+
+
 def squeeze(
     folder: Folder, prepared: Prepared, rows: list[dict[str, Any]], workers: int, report: Reporter
 ) -> Squeezed:
-    """Ensembles the best trials and distils them; all choices are made before the test part is scored.
+    """Ensembles the best of the finished trials and distils them.
 
-    Raises:
-        RunError: no trial finished.
+    All choices are made before the test part is scored.
     """
     arrays = prepared.arrays
     library = candidates(folder, rows, arrays)
-    if not library:
-        raise RunError(_why_none(rows))
     best, (ensemble, members) = library[0], _ensemble(library, prepared)
     result = Squeezed({"trial": best.trial}, ensemble)
     result.teams["best"] = Team([net_of(best, prepared.study.net, arrays)])
@@ -122,10 +133,3 @@ def _distil(
         found[what] = ranked[0].trial
     size = sum(parameter.numel() for parameter in result.teams["student"].nets[0].parameters())
     result.student = {"trial": found["student"], "parameters": size, "alone": {"trial": found["alone"]}}
-
-
-def _why_none(rows: Sequence[dict[str, Any]]) -> str:
-    failures = [row["outcome"]["failure"] for row in rows if row["state"] == "failed"]
-    if failures:
-        return f"all {len(failures)} trials that ended have failed; the first: {failures[0]}"
-    return "no trial finished in the time given; launch again to go on"

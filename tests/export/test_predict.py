@@ -54,13 +54,15 @@ def test_csv_parquet_and_data_frame_agree(
     wanted = model.predict(table_case.data)
     as_training_wrote(table_case.data).to_csv(tmp_path / "in.csv", index=False)
     table_case.data.to_parquet(tmp_path / "in.parquet")
+    out = tmp_path / "new" / "out.csv"
+    out.parent.mkdir()
     monkeypatch.setattr(inputs, "_MOST_ROWS", 7)  # many chunks, each with its own idea of a column's type
     for source in ("in.csv", "in.parquet"):
         pd.testing.assert_frame_equal(model.predict(tmp_path / source), wanted)
-        assert predict_file(table_export, tmp_path / source, tmp_path / "new" / "out.csv") == len(wanted)
-        read = pd.read_csv(tmp_path / "new" / "out.csv", float_precision="round_trip")
+        assert predict_file(table_export, tmp_path / source, out) == len(wanted)
+        read = pd.read_csv(out, float_precision="round_trip")
         pd.testing.assert_frame_equal(read, wanted, check_dtype=False, rtol=1e-6)
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out.csv"]
+    assert list(out.parent.iterdir()) == [out]
 
 
 def test_arrays_agree_in_every_form(arrays: Model, array_case: Case, array_export: Path, tmp_path: Path) -> None:
@@ -174,7 +176,7 @@ def test_a_file_that_cannot_be_read_leaves_nothing_behind(table_export: Path, tm
 
 def test_the_place_of_the_output_is_held_too(table_export: Path, table_case: Case, tmp_path: Path) -> None:
     table_case.data.to_csv(tmp_path / "in.csv", index=False)
-    for out in (tmp_path / "in.csv", tmp_path, tmp_path / "in.csv" / "out.csv"):
+    for out in (tmp_path / "in.csv", tmp_path, tmp_path / "in.csv" / "out.csv", tmp_path / "none" / "out.csv"):
         with pytest.raises(UserError):
             predict_file(table_export, tmp_path / "in.csv", out)
     with pytest.raises(UserError, match="no such file"):
