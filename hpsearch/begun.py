@@ -1,14 +1,31 @@
 """What a run folder already holds, against the study that is launched into it."""
 
-import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import UserError
-from hpsearch.folder import Folder, write_json, write_text
+import pandas as pd
+
+from hpsearch.errors import DamagedError, UserError
+from hpsearch.export import manifest
+from hpsearch.files import read_json, set_aside, write_json, write_text
+from hpsearch.folder import Folder
 from hpsearch.prepare import Prepared
 from hpsearch.search import ledger
 from hpsearch.search.packing import Plan
 from hpsearch.study import Study, dump_study, load_study
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a run folder says of the study it belongs to; each of its files can stand in for the other."""
+
+    study: dict[str, Any] | None
+    data: str | None
+    damaged: tuple[Path, ...]  # files that cannot be read
 
 
 def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> None:
@@ -17,49 +34,132 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
     Raises:
         UserError: it changed in something else, or the plan is another study's.
     """
-    count = prepared.study.search.trials
+    count, name = prepared.study.search.trials, prepared.study.name
     if plan is not None and plan.trials != set(range(count)):
         raise UserError(f"--plan: the plan has {len(plan.trials)} trials, and the study {count}")
-    if not folder.study.exists():
+    if not folder.study.exists() and not folder.origin.exists():
         return
-    before = load_study(folder.study)
-    changed = [
-        f"{key}: {old!r} → {new!r}" for key, old, new in _differences(_identity(before), _identity(prepared.study))
-    ]
-    try:
-        data = json.loads(folder.origin.read_text(encoding="utf-8"))["data"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{folder.origin}: is missing or broken; give --runs another folder") from None
-    if data != prepared.dataset.fingerprint():
+    before = _identity(folder, name)
+    if before.study is None or before.data is None:
+        lost = folder.study if before.study is None else folder.origin
+        raise UserError(f"{lost}: is missing or broken; give --runs another folder")
+    changed = [f"{key}: {old!r} → {new!r}" for key, old, new in _differences(before.study, _fixed(prepared.study))]
+    if before.data != prepared.dataset.fingerprint():
         changed.append("data.source: its rows")
     if changed:
         raise UserError(
             f"{folder.root}: belongs to a study that differs in {'; '.join(changed)}. "
             "Give the study another name, or --runs another folder"
         )
-    drawn = len(ledger.read(folder.ledger, prepared.study.name))
+    drawn = _drawn(folder, name)
     if count < drawn:
         raise UserError(f"{prepared.place}: search.trials: {drawn} are drawn already, got {count}")
 
 
-def enter(folder: Folder, prepared: Prepared) -> None:
+def enter(folder: Folder, prepared: Prepared, tell: Tell) -> None:
     """Writes what identifies the run: the study with its overrides, where it came from, a hash of its data."""
+    for path in _identity(folder, prepared.study.name).damaged:
+        tell(f"{path}: cannot be read; set aside as {set_aside(path).name}, and written anew")
     write_json(
         folder.origin,
-        {"study": prepared.place, "base": str(prepared.base), "data": prepared.dataset.fingerprint()},
+        {
+            "study": prepared.place,
+            "base": str(prepared.base),
+            "data": prepared.dataset.fingerprint(),
+            "fixed": _fixed(prepared.study),
+        },
     )
     write_text(folder.study, dump_study(prepared.study))  # last: a folder that has it has begun
 
 
-def is_finished(folder: Folder, study: Study) -> bool:
-    """Whether the run has its results, for as many trials as the study now has."""
-    if not folder.summary.exists():
+def is_finished(folder: Folder, study: Study, tell: Tell) -> bool:
+    """Whether the run has its results, for as many trials as the study now has.
+
+    A result that is damaged is set aside, and made anew.
+    """
+    sound = True
+    for path, check in _RESULTS.items():
+        place = folder.root / path
+        if place.exists() and not check(place):
+            tell(f"{place}: is damaged; set aside as {set_aside(place).name}, and made anew")
+            sound = False
+    if not sound or not folder.summary.exists():
         return False
-    counts = json.loads(folder.summary.read_text(encoding="utf-8"))["trials"]
-    return bool(counts["waiting"] == 0 and sum(counts.values()) == study.search.trials)
+    summary = read_json(folder.summary)
+    there = [folder.trials, folder.members, *([] if summary["no_export"] else [folder.export])]
+    counts = summary["trials"]
+    whole = counts["waiting"] == 0 and sum(counts.values()) == study.search.trials
+    return bool(whole and all(path.exists() for path in there))
 
 
-def _identity(study: Study) -> dict[str, Any]:
+def _is_summary(path: Path) -> bool:
+    try:
+        value = read_json(path)
+        return set(value["trials"]) == {"complete", "pruned", "failed", "waiting"} and "no_export" in value
+    except (DamagedError, KeyError, TypeError):
+        return False
+
+
+def _is_table(path: Path) -> bool:
+    try:
+        return list(pd.read_csv(path, nrows=1).columns[:3]) == ["number", "state", "value"]
+    except ValueError:  # pandas' errors are among these
+        return False
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return isinstance(read_json(path), dict)
+    except DamagedError:
+        return False
+
+
+def _is_export(path: Path) -> bool:
+    try:
+        manifest.read(path)
+    except UserError:
+        return False
+    return True
+
+
+_RESULTS: dict[str, Callable[[Path], bool]] = {
+    "summary.json": _is_summary,
+    "trials.csv": _is_table,
+    "ensemble/members.json": _is_json,
+    "export": _is_export,
+}
+
+
+def _identity(folder: Folder, name: str) -> Identity:
+    damaged = []
+    study: dict[str, Any] | None = None
+    data: str | None = None
+    try:
+        origin = read_json(folder.origin)
+        study, data = origin.get("fixed"), origin["data"]
+    except FileNotFoundError:
+        pass  # the ledger may know
+    except (DamagedError, KeyError, TypeError, AttributeError):
+        damaged.append(folder.origin)
+    if data is None:
+        data = ledger.data(folder.ledger, name)
+    try:
+        study = _fixed(load_study(folder.study))
+    except UserError:
+        if folder.study.exists():
+            damaged.append(folder.study)
+    return Identity(study, data, tuple(damaged))
+
+
+def _drawn(folder: Folder, name: str) -> int:
+    try:
+        return len(ledger.read(folder.ledger, name))
+    except DamagedError:
+        return 0  # it will be set aside, and all trials enter anew
+
+
+def _fixed(study: Study) -> dict[str, Any]:
+    """What may not change once the study has begun."""
     return study.model_dump(mode="json", exclude={"resources": True, "search": {"trials": True, "timeout": True}})
 
 

@@ -42,16 +42,18 @@ def launch(
     from hpsearch import pipeline
     from hpsearch.prepare import Overrides
     from hpsearch.run import open_run
+    from hpsearch.search.signals import TerminatedError, sigterm_raises
     from hpsearch.terminal import Screen, show_end
 
+    sigterm_raises()
     console = _console()
     overrides = Overrides(trials, timeout, seed, workers)
     try:
         with Screen(console, study.stem) as screen:
             folder = pipeline.launch(study, runs, overrides, plan, screen)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         console.print("Stopped. What was trained is on disk; the same command goes on from there.")
-        raise typer.Exit(130) from None
+        raise typer.Exit(143 if isinstance(stop, TerminatedError) else 130) from None
     summary = open_run(folder.root).summary
     assert summary is not None
     show_end(console, summary, folder.root)

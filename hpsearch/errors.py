@@ -1,4 +1,4 @@
-"""The two ways a command ends badly: the user's input is wrong, or the work failed while running."""
+"""How things end badly: the user's input is wrong, the work failed while running, a file of ours is damaged."""
 
 from collections.abc import Iterable
 
@@ -9,6 +9,14 @@ class UserError(Exception):
 
 class RunError(Exception):
     """The run began and could not be finished (exit 1)."""
+
+
+class DiskFullError(RunError):
+    """Nothing more fits on the disk; what was there before is whole."""
+
+
+class DamagedError(Exception):
+    """A file that we wrote cannot be read back as it was written."""
 
 
 def choices(names: Iterable[object]) -> str:

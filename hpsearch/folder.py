@@ -1,18 +1,10 @@
-"""Every path of a run, and writes that are whole or not there."""
+"""Every path of a run."""
 
-import fcntl
-import json
-import os
-import socket
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from hpsearch.errors import UserError
+from hpsearch.errors import DiskFullError, UserError
+from hpsearch.files import is_full
 
 
 @dataclass(frozen=True)
@@ -51,6 +43,10 @@ class Folder:
         return self.root / "ensemble"
 
     @property
+    def members(self) -> Path:
+        return self.ensemble / "members.json"
+
+    @property
     def student(self) -> "Folder":
         """The student's own search, a run in small."""
         return Folder(self.root / "student")
@@ -67,8 +63,17 @@ class Folder:
         """The rows that a leg handed back."""
         return self.root / "rows" / f"{leg:05d}.safetensors"
 
+    def rows_of_legs(self) -> dict[int, Path]:
+        """The rows' files that are there, by leg."""
+        found = (self.root / "rows").glob("*.safetensors")
+        return {int(path.stem): path for path in sorted(found) if path.stem.isdecimal()}
+
     def leg_log(self, leg: int) -> Path:
         return self.root / "logs" / f"leg-{leg:05d}.log"
+
+    def hang(self, leg: int) -> Path:
+        """What a leg was doing when it hung."""
+        return self.root / "logs" / f"leg-{leg:05d}.hang"
 
     def create(self) -> None:
         """Makes the folders of a run.
@@ -80,63 +85,6 @@ class Folder:
             for path in (self.root, self.root / "rows", self.root / "logs"):
                 path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            if is_full(error):
+                raise DiskFullError(f"{self.root}: cannot be made: no space left on the disk") from None
             raise UserError(f"{self.root}: cannot be made: {error.strerror}") from None
-
-
-def write_with(path: Path, write: Callable[[Path], None]) -> None:
-    """Lets `write` fill a file beside `path`, then puts it in place: readers see the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    beside = Path(name)
-    try:
-        write(beside)
-        beside.chmod(0o644)
-        sync(beside)
-        beside.replace(path)
-        sync(path.parent)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    write_with(path, lambda beside: _write_utf8(beside, text))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Strict JSON: a NaN raises ValueError."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _write_utf8(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def sync(path: Path) -> None:
-    """Brings a file, or the names in a folder, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def hold(root: Path) -> Iterator[None]:
-    """Holds a run folder for this process; the system lets go of it when the process ends, however it ends.
-
-    Raises:
-        UserError: another launch holds it.
-    """
-    path = root / ".lock"
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UserError(f"{root}: the run is held by another launch ({file.read().strip()})") from None
-        file.truncate(0)
-        since = datetime.now().isoformat(timespec="seconds")
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
-        file.flush()
-        yield

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch import begun
-from hpsearch.folder import Folder, hold
+from hpsearch.folder import Folder
+from hpsearch.lock import hold, refuse_held
 from hpsearch.prepare import Overrides, Prepared, prepare
 from hpsearch.search import ledger, packing
 from hpsearch.search.messages import Entry
 from hpsearch.search.packing import Plan
-from hpsearch.search.progress import Quiet, Reporter
+from hpsearch.search.progress import Logged, Quiet, Reporter
 from hpsearch.space import drawn_and_fixed
-from hpsearch.study import seconds
+from hpsearch.study import load_study, seconds
 from hpsearch.validate import complete
 
 
@@ -32,17 +33,17 @@ def launch(
         RunError: it failed while running.
         KeyboardInterrupt: it was stopped; launching again goes on.
     """
-    report = reporter or Quiet()
+    folder = Folder(runs / load_study(path).name)
+    refuse_held(folder.root)  # before the data are read, which may take long
     prepared = prepare(path, overrides)
     given = packing.read(plan) if plan else None
-    folder = Folder(runs / prepared.study.name)
     begun.refuse_changed(folder, prepared, given)
-    for text in prepared.dataset.notes:
-        report.note(text)
     folder.create()
-    with hold(folder.root):
-        begun.enter(folder, prepared)
-        if begun.is_finished(folder, prepared.study):
+    with hold(folder.root), Logged(reporter or Quiet(), folder.log) as report:
+        for text in prepared.dataset.notes:
+            report.note(text)
+        begun.enter(folder, prepared, report.note)
+        if begun.is_finished(folder, prepared.study, report.note):
             report.note("this study is finished; its results stand as they are")
         else:
             _run(folder, prepared, given, report)
@@ -92,9 +93,10 @@ def search(
         entries=[Entry(params, *drawn_and_fixed(space, params)) for params in draws],
         params=[complete(params) for params in draws],
         arrays=prepared.arrays, workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, plan=plan,
+        data=prepared.dataset.fingerprint(), **prepared.care,
     )  # fmt: skip
     deadline = time.monotonic() + seconds(study.search.timeout) if study.search.timeout else None
-    runner.run(job, deadline, report.progress)
+    runner.run(job, deadline, report)
     rows = ledger.read(folder.ledger, study.name)
     write_trials(folder, rows, space.listed())
     return rows

@@ -79,6 +79,16 @@ class Prepared:
         return float(torch.cuda.is_available()) if asked == "auto" else asked
 
     @property
+    def care(self) -> dict[str, Any]:
+        """How a search looks after its rows and its legs: arguments of a Job."""
+        resources = self.study.resources
+        return {
+            "checkpoint_s": seconds(resources.checkpoint),
+            "hang_s": seconds(resources.trial_timeout) if resources.trial_timeout else None,
+            "budget_bytes": resources.disk_gb * 1e9,
+        }
+
+    @property
     def workers(self) -> int:
         """Legs that train at once: what the study asks for, else as many as the GPUs or the cores carry."""
         carried = int(torch.cuda.device_count() / self.gpus) if self.gpus else os.cpu_count() or 1

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+)
 
 from hpsearch.errors import UserError
 
@@ -73,25 +82,31 @@ class Data(_Strict):
     split: Split = Split()
 
 
+def _reads(text: str) -> str:
+    seconds(text)
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_reads)]  # 90s, 15m, 2h, 1d
+
+
 class Search(_Strict):
     trials: Annotated[int, Field(ge=1)] = 64
     block: Annotated[int, Field(ge=1)] = 8
     metric: str | None = None
     prune: Literal["none"] = "none"
     evaluate: Annotated[int, Field(ge=1)] = 1  # epochs from one full evaluation to the next
-    timeout: str | None = None
-
-    @field_validator("timeout")
-    @classmethod
-    def _timeout_reads(cls, text: str | None) -> str | None:
-        if text is not None:
-            seconds(text)
-        return text
+    timeout: Duration | None = None
 
 
 class Resources(_Strict):
+    """How a search is run, and nothing that its results depend on: may change when a study goes on."""
+
     gpus_per_pack: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
     workers: Annotated[int, Field(ge=1)] | None = None
+    checkpoint: Duration = "1m"  # from one store of a leg's rows to the next
+    trial_timeout: Duration | None = None  # a leg that ends no epoch for so long is killed
+    disk_gb: Annotated[float, Field(gt=0)] = 10.0  # of stored rows, 10⁹ bytes each
 
 
 class Student(_Strict):
@@ -272,6 +287,9 @@ def _sentence(place: str, fault: Any) -> str:
         return f"{place}: {where}: unknown key{_nearest(loc)}"
     if fault["type"] == "missing":
         return f"{place}: {where}: is required"
+    if fault["type"] == "literal_error" and isinstance(fault.get("input"), str):
+        known = fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+        return f"{place}: {where}: {fault['input']!r} is not known; choose from {known}"
     message = str(fault["msg"]).removeprefix("Value error, ")
     if loc[:1] == ["params"] and len(loc) == 3 and loc[2] == "choices" and fault.get("input") == []:
         return f"{place}: params.{loc[1]}: the list of choices is empty"

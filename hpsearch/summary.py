@@ -1,13 +1,13 @@
 """What a run leaves for people and programs to read: `trials.csv` and `summary.json`."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from hpsearch.folder import Folder, write_json, write_text
+from hpsearch.files import read_json, write_json, write_text
+from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS
 from hpsearch.prepare import Prepared
 from hpsearch.squeeze.squeeze import Squeezed
@@ -46,9 +46,8 @@ def write_summary(
     seconds: Mapping[str, float],
 ) -> None:
     """`summary.json`. `no_export` says why there is no export, where there is none."""
-    before = (
-        json.loads(folder.summary.read_text(encoding="utf-8")) if folder.summary.exists() else {"test_scored": 0}
-    )
+    lost = sorted(folder.root.glob(f"{folder.summary.name}.damaged-*"))  # each was written after a scoring
+    before = read_json(folder.summary)["test_scored"] if folder.summary.exists() else len(lost)
     metric = prepared.arrays.metric
     summary = {
         "study": prepared.study.name,
@@ -59,7 +58,7 @@ def write_summary(
         "ensemble": squeezed.ensemble,
         "student": squeezed.student,
         "no_export": no_export,
-        "test_scored": before["test_scored"] + 1,
+        "test_scored": before + 1,
         "seconds": {stage: round(seconds[stage], 2) if stage in seconds else None for stage in _STAGES},
     }
     write_json(folder.summary, _finite(summary))

@@ -15,6 +15,10 @@ from hpsearch.space import Parameter, Space, ordered
 from hpsearch.study import Choice, Fixed, Param, Range, Study
 
 _LATER_NETS = ("resnet",)
+_LATER_PARAMS = (
+    "loss", "focal_gamma", "flood", "class_weights", "mixup", "cutmix", "crop", "shift", "flip", "rotation",
+    "scale", "erasing", "brightness", "contrast", "noise", "swap_noise", "ema", "swa", "image_size", "patience",
+)  # fmt: skip
 
 
 def check_names(study: Study, place: str) -> Space:
@@ -29,6 +33,8 @@ def check_names(study: Study, place: str) -> Space:
     public = {name: knob for name, knob in KNOBS.items() if not knob.internal}
     for name in study.params:
         if name not in public:
+            if name in _LATER_PARAMS:
+                raise UserError(f"{place}: params.{name}: is not built yet; leave it out")
             near = difflib.get_close_matches(name, public, n=1)
             hint = f"did you mean {near[0]}?" if near else choices(public)
             raise UserError(f"{place}: params.{name}: is not a parameter; {hint}")

@@ -13,7 +13,8 @@ import yaml
 
 from hpsearch import begun
 from hpsearch.cli import main
-from hpsearch.folder import Folder, hold
+from hpsearch.folder import Folder
+from hpsearch.lock import hold
 from hpsearch.prepare import prepare
 from hpsearch.search.ledger import Ledger
 from hpsearch.search.messages import Entry
@@ -35,7 +36,7 @@ def begin(folder: Path, stack: ExitStack) -> None:
     """A run of the sound study that was stopped when its trials were drawn."""
     run, sound = Folder(folder / "runs" / "a"), prepare(folder / "sound.yaml")
     run.create()
-    begun.enter(run, sound)
+    begun.enter(run, sound, print)
     ledger = Ledger(str(run.ledger), sound.study.name, "minimize")
     ledger.begin([Entry(params, *drawn_and_fixed(sound.space, params)) for params in sound.draws()])
 
@@ -103,6 +104,7 @@ CASES = {
     "a negative seed": Case("seed: ", {"seed": -1}),
     "a negative seed by option": Case("--seed: must be an integer from 0, got -1", options=("--seed", "-1")),
     "no workers by option": Case("--workers: must be an integer from 1, got 0", options=("--workers", "0")),
+    "an unknown pruner": Case("search.prune: 'hyperband' is not known", search(prune="hyperband")),
     "a bad timeout": Case("search.timeout: must be a positive number and a unit", search(timeout="5 weeks")),
     "a bad timeout by option": Case("--timeout: must be a positive number", options=("--timeout", "soon")),
     "a path for a name": Case("name: must be letters", {"name": "../a"}),
@@ -144,7 +146,7 @@ NOT_BUILT = {
     "search.space": "recipe", "search.prune": "asha", "search.sampler": "tpe", "search.spare": 0.1,
     "search.direction": "maximize", "search.metric": "my_metrics:score", "squeeze.prolong": 2, "storage": {},
     "track": "mlflow", "objective": "mine:f", "init_from": "x", "net": "my_nets:build",
-    "data.source": "my_data:load",
+    "data.source": "my_data:load", "params.mixup": 0.2, "params.focal_gamma": 2,
 }  # fmt: skip
 for key, value in [*NOT_BUILT.items(), ("net", "resnet"), ("data.source", "images/")]:
     section, _, name = key.rpartition(".")

@@ -20,7 +20,7 @@ from hpsearch.errors import UserError
 from hpsearch.export import manifest
 from hpsearch.export.card import Card, inputs, readme
 from hpsearch.export.onnx import build_graph
-from hpsearch.folder import sync, write_json, write_text, write_with
+from hpsearch.files import sync, write_json, write_text, write_with
 
 __all__ = ["Card", "write"]
 

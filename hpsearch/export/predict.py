@@ -16,7 +16,7 @@ from hpsearch.errors import UserError
 from hpsearch.export import manifest
 from hpsearch.export.inputs import Source, chunks, feeds
 from hpsearch.export.session import open_session
-from hpsearch.folder import write_with
+from hpsearch.files import write_with
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,24 @@
-"""Rows on disk: what a trial needs to go on, or to be used, in one safetensors file a leg."""
+"""Rows on disk: what a trial needs to go on, or to be used, in one safetensors file a leg.
 
+Each row has a hash over its record and its tensors, which is checked whenever the row is read. Records are kept
+of every row; the tensors of rows that nobody needs any more are left out (`thin`).
+"""
+
+import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hpsearch.folder import write_with
+from hpsearch.errors import DamagedError
+from hpsearch.files import write_with
 
 
 @dataclass
@@ -29,6 +37,11 @@ class Record:
     failure: str | None = None
     curve: list[list[float | None]] = field(default_factory=list)
 
+    @property
+    def ended(self) -> bool:
+        """Whether it failed or reached its last epoch."""
+        return self.failure is not None or self.epoch >= int(self.params["epochs"])
+
 
 @dataclass(frozen=True)
 class RowState:
@@ -36,47 +49,115 @@ class RowState:
 
     Tensors: `theta`, `first`, `second` [P]; `buffer.NAME`; `best.theta`, `best.buffer.NAME` at the best epoch;
     `best.prediction`, the best epoch's validation log-probabilities [N, C] float32, or values [N] float64.
+    None at all where a row has not begun, or was thinned.
     """
 
     record: Record
     tensors: dict[str, Tensor]
 
+    @property
+    def bytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self.tensors.values())
 
-def store(path: Path, states: Iterable[RowState]) -> None:
-    """Writes the rows' file, whole or not at all."""
-    states = list(states)
-    tensors = {
-        f"{state.record.trial}/{name}": tensor.detach().cpu().contiguous()
+
+@dataclass(frozen=True)
+class Head:
+    """A rows' file without its tensors: each row's record, which rows have tensors, and what the file is of."""
+
+    records: list[Record]
+    stored: set[int]
+    about: dict[str, Any]
+    hashes: dict[int, str] = field(repr=False)
+
+
+def store(path: Path, states: Iterable[RowState], about: Mapping[str, Any] | None = None) -> None:
+    """Writes the rows' file, whole or not at all. `about`: plain values that are kept with it.
+
+    Raises:
+        DiskFullError: there is no room; the old file is whole.
+    """
+    rows = [
+        (state.record, {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()})
         for state in states
-        for name, tensor in state.tensors.items()
+    ]
+    head = {
+        "records": [asdict(record) for record, _ in rows],
+        "sha256": [_hash(record, tensors) for record, tensors in rows],
+        "about": dict(about or {}),
     }
-    metadata = {"records": json.dumps([asdict(state.record) for state in states], allow_nan=False)}
-    write_with(path, lambda beside: save_file(tensors, beside, metadata=metadata))
+    named = {f"{record.trial}/{name}": tensor for record, tensors in rows for name, tensor in tensors.items()}
+    metadata = {"rows": json.dumps(head, allow_nan=False)}
+    write_with(path, lambda beside: save_file(named, beside, metadata=metadata))
 
 
-def records(path: Path) -> list[Record]:
-    """The records of a rows' file, without reading its tensors."""
-    with safe_open(path, framework="pt") as file:
-        return _records(file)
+def head(path: Path) -> Head:
+    """What a rows' file holds, without reading its tensors.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedError: it is no rows' file, or a part of one.
+    """
+    with _opened(path) as file:
+        return _head(file)
 
 
-def load(path: Path, trials: Sequence[int] | None = None) -> list[RowState]:
-    """The rows of these trials (all, when not named), in the file's order."""
-    with safe_open(path, framework="pt") as file:
-        wanted = [record for record in _records(file) if trials is None or record.trial in trials]
-        names = list(file.keys())
-        return [
-            RowState(
-                record,
-                {
-                    name.partition("/")[2]: file.get_tensor(name)
-                    for name in names
-                    if name.partition("/")[0] == str(record.trial)
-                },
-            )
-            for record in wanted
+def load(path: Path, trials: Collection[int] | None = None) -> list[RowState]:
+    """The rows of these trials (all, when not named), in the file's order, each held against its hash.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedError: it is no rows' file, a part of one, or a row is not as it was written.
+    """
+    with _opened(path) as file:
+        known = _head(file)
+        names: dict[int, list[str]] = {record.trial: [] for record in known.records}
+        for key in file.keys():  # noqa: SIM118  (no mapping)
+            names[int(key.partition("/")[0])].append(key)
+        states = [
+            RowState(record, {key.partition("/")[2]: file.get_tensor(key) for key in names[record.trial]})
+            for record in known.records
+            if trials is None or record.trial in trials
         ]
+        for state in states:
+            if _hash(state.record, state.tensors) != known.hashes[state.record.trial]:
+                raise DamagedError(f"{path}: the row of trial {state.record.trial} is not as it was written")
+        return states
 
 
-def _records(file: Any) -> list[Record]:
-    return [Record(**entry) for entry in json.loads(file.metadata()["records"])]
+def thin(path: Path, keep: Collection[int]) -> bool:
+    """Leaves out the tensors of all rows but these; gives whether there were any. Records stay."""
+    known = head(path)
+    if known.stored <= set(keep):
+        return False
+    states = [s if s.record.trial in keep else RowState(s.record, {}) for s in load(path)]
+    store(path, states, known.about)
+    return True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A rows' file, open; whatever is wrong with its bytes is a DamagedError."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
+
+
+def _head(file: Any) -> Head:
+    value = json.loads(file.metadata()["rows"])
+    records = [Record(**entry) for entry in value["records"]]
+    hashes = dict(zip((record.trial for record in records), value["sha256"], strict=True))
+    stored = {int(key.partition("/")[0]) for key in file.keys()}  # noqa: SIM118  (no mapping)
+    return Head(records, stored, value["about"], hashes)
+
+
+def _hash(record: Record, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a record, and of each tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(json.dumps(asdict(record), sort_keys=True, allow_nan=False).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

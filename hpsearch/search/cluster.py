@@ -2,13 +2,14 @@
 
 import logging
 import os
+import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import ray
-
 _SETTINGS = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # all ports on loopback; read when Ray is imported
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # else a thread that outlives the cluster starts another one; read as well
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints nothing
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -21,14 +22,19 @@ _SETTINGS = {
 def cluster(workers: int) -> Iterator[None]:
     """Starts Ray on this machine, on loopback and without a dashboard; ends it with all its processes.
 
-    A leg takes one of Ray's CPUs, so `workers` of them are how many legs train at once. Where the caller has
-    started Ray already, that cluster is used and left running.
+    Who speaks to it needs a token, which is this launch's own and lies in no file. A leg takes one of Ray's CPUs,
+    so `workers` of them are how many legs train at once. Where the caller has started Ray already, that cluster is
+    used and left running.
     """
+    for name, value in {**_SETTINGS, "RAY_AUTH_TOKEN": secrets.token_hex(32)}.items():
+        os.environ.setdefault(name, value)
+    import ray
+    from ray._private import ray_constants
+
     if ray.is_initialized():
         yield
         return
-    for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)
+    ray_constants.ENABLE_RAY_CLUSTER = False  # where Ray was imported before: the same as the first setting
     logging.getLogger("ray").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -26,7 +26,10 @@ class Job:
     gpus: float = 0.0  # of a leg
     evaluate: int = 1
     plan: Plan | None = None
-    checkpoint_s: float = 60.0
+    data: str | None = None  # a hash of the study's data
+    checkpoint_s: float = 60.0  # from one store of a leg's rows to the next
+    hang_s: float | None = None  # without an epoch's end for so long, a leg's process is ended
+    budget_bytes: float = 10e9  # of finished trials' rows on disk
 
     @property
     def direction(self) -> str:

@@ -19,19 +19,30 @@ from typing import Any, Literal
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from hpsearch.errors import RunError
+from hpsearch.errors import DamagedError, RunError
+from hpsearch.files import set_aside, told_when_full
+from hpsearch.search import standing
 from hpsearch.search.messages import Entry, Outcome, StaleLaunchError
 from hpsearch.search.progress import View
 
 
 class Ledger:
-    """Opens (or makes) the journal at `path`, mends a torn tail, and holds it until the process ends."""
+    """Opens (or makes) the journal at `path`, mends a torn tail, and holds it until the process ends.
 
-    def __init__(self, path: str, name: str, direction: Literal["minimize", "maximize"]) -> None:
+    `budget_bytes` bounds the rows of finished trials on disk.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        name: str,
+        direction: Literal["minimize", "maximize"],
+        budget_bytes: float = float("inf"),
+    ) -> None:
         optuna.logging.set_verbosity(logging.WARNING)
         self._hold = _hold(Path(path))
         mend(Path(path))
@@ -44,14 +55,20 @@ class Ledger:
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
+        self._direction, self._budget_bytes = direction, budget_bytes
         self._legs: dict[int, float] = {}
         self._sizes: dict[int, int] = {}
         self._stopping = self._planned = False
 
     # --- the driver's calls ---------------------------------------------------------------------------------
 
-    def begin(self, entries: Sequence[Entry]) -> int:
-        """Starts a launch: enters the trials that are new, sets the unfinished waiting; gives its number."""
+    def begin(self, entries: Sequence[Entry], data: str | None = None) -> int:
+        """Starts a launch: enters the trials that are new, sets the unfinished waiting; gives its number.
+
+        `data` is a hash of the study's data, kept for who asks (`ledger.data`).
+        """
+        if data is not None and "data" not in self._study.user_attrs:
+            self._study.set_user_attr("data", data)
         self._stopping = self._planned = False
         launch = self._launch() + 1
         self._study.set_user_attr("launch", launch)
@@ -94,7 +111,9 @@ class Ledger:
         ]
         best = max if self._study.direction == StudyDirection.MAXIMIZE else min
         counts = Counter(_STATES[trial.state] for trial in trials)
-        return View(counts, best(values, default=None), dict(self._legs), dict(self._sizes), self._stopping)
+        return View(
+            counts, best(values, default=None), dict(self._legs), dict(self._sizes), self._stopping, self._planned
+        )
 
     def waiting(self) -> list[int]:
         """The numbers of the trials that are not finished."""
@@ -125,6 +144,17 @@ class Ledger:
         self._check(launch)
         self._legs[leg] = share
         return not self._stopping
+
+    def kept(self, launch: int, outcomes: Mapping[int, Outcome]) -> set[int]:
+        """Of trials that are about to end: those whose rows are worth their place on the disk."""
+        self._check(launch)
+        rows = [row(trial) for trial in self._trials() if trial.number not in outcomes]
+        rows += [
+            {"number": number, "state": "complete", "value": outcome.value, "outcome": asdict(outcome)}
+            for number, outcome in outcomes.items()
+            if outcome.failure is None
+        ]
+        return standing.kept(rows, self._direction, self._budget_bytes) & set(outcomes)
 
     def report(self, launch: int, leg: int, outcomes: Mapping[int, Outcome]) -> list[int]:
         """Ends trials; gives those of the leg's rows to drop (none: nothing prunes yet). May be called twice."""
@@ -166,14 +196,24 @@ class _OneWriter(JournalFileBackend):
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
-        self._file = Path(path).open("ab")  # noqa: SIM115  (held for the process's life)
+        self._path = Path(path)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._syncs = True
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        self._file.write("".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode())
-        self._file.flush()
-        if self._syncs:
-            os.fsync(self._file.fileno())
+        """Appends whole records or, where the disk is full, nothing."""
+        data = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+        end = os.fstat(self._file).st_size
+        with told_when_full(self._path):
+            try:
+                written = 0
+                while written < len(data):
+                    written += os.write(self._file, data[written:])
+                if self._syncs:
+                    os.fsync(self._file)
+            except OSError:
+                os.ftruncate(self._file, end)
+                raise
 
     @contextmanager
     def one_sync(self) -> Iterator[None]:
@@ -182,7 +222,8 @@ class _OneWriter(JournalFileBackend):
             yield
         finally:
             self._syncs = True
-            os.fsync(self._file.fileno())
+            with told_when_full(self._path):
+                os.fsync(self._file)
 
 
 _STATES = {
@@ -206,22 +247,97 @@ def row(trial: FrozenTrial) -> dict[str, Any]:
     }
 
 
-def read(path: Path, name: str) -> list[dict[str, Any]]:
-    """The trials of a journal that somebody else may be writing, without touching it."""
-    if not path.exists() or path.stat().st_size == 0:
-        return []
+class _Reader(BaseJournalBackend):
+    """A journal that somebody else may be writing: its records up to the first that cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        data = path.read_bytes() if path.exists() else b""
+        self._logs = [json.loads(line) for line in data[: _sound_bytes(data)].splitlines()]
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        return iter(self._logs[log_number_from:])
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        raise RunError("a journal is opened for reading only")
+
+
+def _load(path: Path, name: str) -> optuna.Study | None:
+    """The study in a journal; None where it is not entered yet.
+
+    Raises:
+        DamagedError: its records are no study's.
+    """
     optuna.logging.set_verbosity(logging.WARNING)
     try:
-        study = optuna.load_study(study_name=name, storage=JournalStorage(JournalFileBackend(str(path))))
-    except KeyError:  # the journal has begun, the study is not entered yet
+        storage = JournalStorage(_Reader(path))
+        names = [study.study_name for study in storage.get_all_studies()]
+        if not names:
+            return None
+        return optuna.load_study(study_name=name, storage=storage)
+    except Exception as error:  # whatever Optuna's replay makes of nonsense
+        raise DamagedError(f"{path}: is not the ledger of {name!r}: {type(error).__name__}: {error}") from None
+
+
+def read(path: Path, name: str) -> list[dict[str, Any]]:
+    """The trials of a journal that somebody else may be writing, without touching it.
+
+    Raises:
+        DamagedError: its records are no study's.
+    """
+    study = _load(path, name)
+    if study is None:
         return []
-    return [row(trial) for trial in study.get_trials(deepcopy=False)]
+    try:
+        return [_sound(row(trial)) for trial in study.get_trials(deepcopy=False)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedError(f"{path}: is not the ledger of {name!r}: {type(error).__name__}: {error}") from None
+
+
+def _sound(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as it is; an error where it is none that a ledger wrote."""
+    if row["outcome"] is not None:
+        outcome = Outcome(**row["outcome"])
+        if not isinstance(outcome.leg, int) or not all(isinstance(v, float) for v in outcome.scores.values()):
+            raise ValueError(f"trial {row['number']} has no sound outcome")
+    elif row["state"] in ("complete", "failed"):
+        raise ValueError(f"trial {row['number']} ended without an outcome")
+    return row
 
 
 def direction(path: Path, name: str) -> str:
     """maximize or minimize, of the study in a journal."""
-    study = optuna.load_study(study_name=name, storage=JournalStorage(JournalFileBackend(str(path))))
+    study = _load(path, name)
+    assert study is not None
     return study.direction.name.lower()
+
+
+def data(path: Path, name: str) -> str | None:
+    """The hash of its data with which a study was begun, where the journal has it."""
+    try:
+        study = _load(path, name)
+    except DamagedError:
+        return None
+    return study.user_attrs.get("data") if study else None
+
+
+def recover(path: Path, name: str) -> list[str]:
+    """Sets aside what cannot be read of a journal: its tail, or all of it where its records are no study's.
+
+    Gives what was done, in words. What is lost so is reported again from the rows on disk. Waits for a ledger that
+    an earlier launch left dying.
+    """
+    told = []
+    if path.exists():
+        held = _hold(path)
+        tail = mend(path)
+        if tail is not None:
+            told.append(f"{path}: its end could not be read and was set aside as {tail.name}")
+        try:
+            read(path, name)
+        except DamagedError as error:
+            told.append(f"{error}; set aside as {set_aside(path).name}")
+        held.close()
+    return told
 
 
 def mend(path: Path) -> Path | None:
@@ -233,24 +349,33 @@ def mend(path: Path) -> Path | None:
     if not path.exists():
         return None
     data = path.read_bytes()
-    good = 0
-    for line in data.splitlines(keepends=True):
-        if not line.endswith(b"\n") or not _is_record(line):
-            break
-        good += len(line)
+    good = _sound_bytes(data)
     if good == len(data):
         return None
     aside = path.with_name(f"{path.name}.torn-{time.strftime('%Y%m%d-%H%M%S')}")
-    aside.write_bytes(data[good:])
+    with told_when_full(aside), aside.open("ab") as file:
+        file.write(data[good:])
+        file.flush()
+        os.fsync(file.fileno())
     with path.open("r+b") as file:
         file.truncate(good)
     return aside
 
 
+def _sound_bytes(data: bytes) -> int:
+    """How many bytes come before the first line that is no whole record."""
+    good = 0
+    for line in data.splitlines(keepends=True):
+        if not line.endswith(b"\n") or not _is_record(line):
+            break
+        good += len(line)
+    return good
+
+
 def _is_record(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

@@ -1,22 +1,28 @@
 """One leg: takes its rows from disk or starts them, trains them to their end, hands them back to disk.
 
-It knows nothing of Ray: `beat` is any function that hears the share done and says whether to go on.
+It knows nothing of Ray: whom it tells is anybody who hears the share done and says whether to go on.
 """
 
+import faulthandler
 import logging
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from hpsearch.data.dataset import Arrays
+from hpsearch.errors import DamagedError
+from hpsearch.files import set_aside
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS
 from hpsearch.nets.build import NETS
 from hpsearch.pack import checkpoint
+from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.train import Pack, Settings
 from hpsearch.search.messages import Outcome
 from hpsearch.search.packing import Leg
@@ -33,6 +39,7 @@ class Work:
     net: str
     evaluate: int = 1
     checkpoint_s: float = 60.0
+    hang_s: float | None = None  # without an epoch's end for so long, the process is ended
 
 
 @dataclass(frozen=True)
@@ -43,62 +50,133 @@ class Ended:
     stopped: bool
 
 
+class Listener(Protocol):
+    """Whom a leg tells how it goes."""
+
+    def beat(self, share: float) -> bool:
+        """Hears the share done; says whether to go on."""
+
+    def kept(self, outcomes: Mapping[int, Outcome]) -> Collection[int]:
+        """Hears how trials ended before it counts; says which of their rows are worth their place on disk."""
+
+
 def run_leg(
     leg: Leg,
     params: Sequence[Mapping[str, Any]],
     work: Work,
     arrays: Arrays,
     device: str,
-    beat: Callable[[float], bool],
+    listener: Listener,
 ) -> Ended:
-    """Trains a leg's rows; at each checkpoint and at the end they are on disk before anybody is told."""
+    """Trains a leg's rows; at each checkpoint and at the end they are on disk before anybody is told.
+
+    Raises:
+        DiskFullError: the rows do not fit; what was stored before is whole.
+    """
     torch.set_num_threads(leg.threads)
     folder = Folder(Path(work.root))
-    path = folder.rows(leg.leg)
     log = _log(folder.leg_log(leg.leg))
-    settings = Settings(work.seed, NETS[work.net], leg.forward, device, work.evaluate)
-    found = _stored_states(folder, leg)
-    fresh = [t for t in leg.trials if t not in found]
-    states = [
-        found.get(t) or checkpoint.RowState(checkpoint.Record(t, dict(p)), {})
-        for t, p in zip(leg.trials, params, strict=True)
-    ]
-    log.info("leg %d: trials %s, %s: %s", leg.leg, ", ".join(map(str, leg.trials)), leg.forward, leg.why)
-    if len(fresh) < len(states):
-        log.info("%d rows go on from disk", len(states) - len(fresh))
-    pack = _checked(Pack(settings, arrays, states), settings, arrays, states, log)
-    pace = _Pace(work.checkpoint_s, beat, lambda: checkpoint.store(path, pack.states()), log)
-    pack.train(on_epoch=pace.on_epoch)
-    ended = pack.states()
-    checkpoint.store(path, ended)
-    done = {state.record.trial for state in pack.done}
-    outcomes = {
-        s.record.trial: _outcome(s.record, leg.leg, arrays.metric) for s in ended if s.record.trial in done
-    }
+    with _watched(folder.hang(leg.leg), work.hang_s) as alive:
+        states = _train(leg, params, work, arrays, device, listener, alive, log)
+        outcomes = {s.record.trial: _outcome(s, leg.leg, arrays.metric) for s in states if s.record.ended}
+        keep = set(listener.kept(outcomes))
+        thinned = [s if s.record.trial in keep or not s.record.ended else RowState(s.record, {}) for s in states]
+        checkpoint.store(folder.rows(leg.leg), thinned, asdict(leg))
     for trial, outcome in outcomes.items():
         log.info("trial %d: %s", trial, outcome.failure or f"{outcome.scores} at epoch {outcome.best_epoch}")
-    return Ended(outcomes, stopped=len(done) < len(ended))
+    return Ended(outcomes, stopped=len(outcomes) < len(states))
 
 
-def _stored_states(folder: Folder, leg: Leg) -> dict[int, checkpoint.RowState]:
-    """The leg's rows on disk: its own, else those of the leg that it was split from."""
-    for number in (leg.leg, leg.after):
-        if number is not None and folder.rows(number).exists():
-            return {state.record.trial: state for state in checkpoint.load(folder.rows(number), leg.trials)}
+def _train(
+    leg: Leg,
+    params: Sequence[Mapping[str, Any]],
+    work: Work,
+    arrays: Arrays,
+    device: str,
+    listener: Listener,
+    alive: Callable[[], None],
+    log: logging.Logger,
+) -> list[RowState]:
+    """The leg's rows, as far as they came."""
+    folder = Folder(Path(work.root))
+    trials = ", ".join(map(str, leg.trials))
+    log.info("leg %d, process %d: trials %s, %s: %s", leg.leg, os.getpid(), trials, leg.forward, leg.why)
+    found = _stored_states(folder, leg, log)
+    states = [found.get(t) or RowState(Record(t, dict(p)), {}) for t, p in zip(leg.trials, params, strict=True)]
+    ended = [state for state in states if state.record.ended]
+    going = [state for state in states if not state.record.ended]
+    if found:
+        log.info("%d rows go on from disk", len(found))
+    if not going:
+        return ended
+    settings = Settings(work.seed, NETS[work.net], leg.forward, device, work.evaluate)
+    pack = _checked(Pack(settings, arrays, going), settings, arrays, going, log)
+
+    def store() -> None:
+        checkpoint.store(folder.rows(leg.leg), [*ended, *pack.states()], asdict(leg))
+
+    pace = _Pace(work.checkpoint_s, listener.beat, store, log)
+
+    def on_epoch(pack: Pack) -> bool:
+        alive()
+        return pace.on_epoch(pack)
+
+    pack.train(on_epoch=on_epoch)
+    log.info("trained %d row-epochs", pace.row_epochs)
+    return [*ended, *pack.states()]
+
+
+def _stored_states(folder: Folder, leg: Leg, log: logging.Logger) -> dict[int, RowState]:
+    """The leg's rows on disk: its own, else those of the leg that it was split from.
+
+    A damaged file is set aside; its rows are trained again, to the same numbers. A row without tensors that has
+    not ended is as good as none.
+    """
+    for number in (leg.leg, *leg.after):
+        try:
+            states = checkpoint.load(folder.rows(number), leg.trials)
+        except FileNotFoundError:
+            continue
+        except DamagedError as error:
+            log.warning("%s; set aside as %s", error, set_aside(folder.rows(number)).name)
+            continue
+        return {state.record.trial: state for state in states if state.tensors or state.record.ended}
     return {}
 
 
 def _checked(
-    pack: Pack, settings: Settings, arrays: Arrays, states: Sequence[checkpoint.RowState], log: logging.Logger
+    pack: Pack, settings: Settings, arrays: Arrays, states: Sequence[RowState], log: logging.Logger
 ) -> Pack:
-    """The pack, or the same rows looped where vmap would train something else."""
-    if settings.forward == "loop" or not pack.records:
+    """The pack, or the same rows looped where going forward together would train something else."""
+    if settings.forward == "loop":
         return pack
     reason = pack.check()
     if reason is None:
         return pack
     log.warning("looped: %s", reason)
     return Pack(replace(settings, forward="loop"), arrays, states)
+
+
+@contextmanager
+def _watched(path: Path, limit_s: float | None) -> Iterator[Callable[[], None]]:
+    """Ends the process when it gives no sign of life for `limit_s`, wherever it hangs.
+
+    What each thread was doing then is in `path`. This is done by a thread of C, which no Python code holds up.
+    """
+    if limit_s is None:
+        yield lambda: None
+        return
+    with path.open("w", encoding="utf-8") as file:
+
+        def alive() -> None:
+            faulthandler.dump_traceback_later(limit_s, exit=True, file=file)
+
+        alive()
+        try:
+            yield alive
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    path.unlink()
 
 
 class _Pace:
@@ -113,29 +191,38 @@ class _Pace:
     ) -> None:
         self._checkpoint_s, self._beat, self._store, self._log = checkpoint_s, beat, store, log
         self._stored = self._beaten = time.monotonic()
+        self.row_epochs = 0  # trained in this attempt
 
     def on_epoch(self, pack: Pack) -> bool:
+        self.row_epochs += len(pack.records)
         now = time.monotonic()
         if now - self._stored >= self._checkpoint_s:
             self._store()
-            self._stored = now
+            self._stored = time.monotonic()
+            self._log.info("stored after %d row-epochs", self.row_epochs)
         if now - self._beaten < _BEAT_S:
             return True
         self._beaten = now
-        all_epochs = sum(int(r.params["epochs"]) for r in [*pack.records, *(s.record for s in pack.done)])
-        share = sum(r.epoch for r in [*pack.records, *(s.record for s in pack.done)]) / all_epochs
-        best = max(
-            (METRICS[pack.arrays.metric].sign * r.best[pack.arrays.metric] for r in pack.records if r.best),
-            default=0,
-        )
-        self._log.info("%.0f %% done, best %s %.4g", 100 * share, pack.arrays.metric, abs(best))
+        records = [*pack.records, *(state.record for state in pack.done)]
+        share = sum(r.epoch for r in records) / sum(int(r.params["epochs"]) for r in records)
+        self._log.info(
+            "%.0f %% done, %d row-epochs, best %s %s",
+            100 * share, self.row_epochs, pack.arrays.metric, _best(records, pack.arrays.metric),
+        )  # fmt: skip
         return self._beat(share)
 
 
-def _outcome(record: checkpoint.Record, leg: int, metric: str) -> Outcome:
-    failure = record.failure
-    value = None if failure else record.best[metric]
-    return Outcome(value, dict(record.best), record.best_epoch, record.epoch, record.seconds, leg, failure)
+def _best(records: Sequence[Record], metric: str) -> str:
+    values = [record.best[metric] for record in records if record.best]
+    return f"{(max if METRICS[metric].sign > 0 else min)(values):.4g}" if values else "none yet"
+
+
+def _outcome(state: RowState, leg: int, metric: str) -> Outcome:
+    record = state.record
+    value = None if record.failure else record.best[metric]
+    return Outcome(
+        value, dict(record.best), record.best_epoch, record.epoch, record.seconds, leg, record.failure, state.bytes
+    )
 
 
 def _log(path: Path) -> logging.Logger:

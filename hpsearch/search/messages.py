@@ -30,6 +30,21 @@ class Outcome:
     seconds: float
     leg: int
     failure: str | None = None
+    bytes: int = 0  # of its row on disk
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a leg came to nothing. Kinds: error, memory, full (the disk), death (of the worker), hang."""
+
+    kind: str
+    text: str
+
+
+def words(error: BaseException) -> str:
+    """What an error says, in a line; of one that came from an actor, what its cause says."""
+    cause = getattr(error, "cause", None)
+    return " ".join(str(cause if isinstance(cause, BaseException) else error).split())
 
 
 class StaleLaunchError(RunError):

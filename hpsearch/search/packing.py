@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import UserError
-from hpsearch.folder import write_json
+from hpsearch.files import write_json
 from hpsearch.knobs import KNOBS
 from hpsearch.pack.probe import Probe
 
-_VERSION = 1
+_VERSION = 2
 _PACKS_A_WORKER = 2  # so that no worker waits long for the last one
 
 
@@ -31,7 +31,11 @@ class Leg:
     threads: int
     row_ms: float
     why: str
-    after: int | None = None  # the leg whose rows these were, when it was split
+    after: tuple[int, ...] = ()  # the legs that were split until it came to this one, the nearest first
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> "Leg":
+        return cls(**{**entry, "trials": tuple(entry["trials"]), "after": tuple(entry["after"])})
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Plan:
 
     def latest(self) -> list[Leg]:
         """The legs that were not split into others."""
-        split = {leg.after for leg in self.legs}
+        split = {leg.after[0] for leg in self.legs if leg.after}
         return [leg for leg in self.legs if leg.leg not in split]
 
     def write(self, path: Path) -> None:
@@ -56,14 +60,14 @@ class Plan:
     def extended(self, more: Iterable[Leg]) -> "Plan":
         return Plan((*self.legs, *more))
 
-    def halves(self, leg: Leg) -> list[Leg]:
+    def halves(self, leg: Leg, why: str) -> list[Leg]:
         """The two legs that take over a leg's rows."""
         middle = (len(leg.trials) + 1) // 2
         parts = [leg.trials[:middle], leg.trials[middle:]]
         first = max(known.leg for known in self.legs) + 1
+        why, after = f"half of leg {leg.leg}: {why}", (leg.leg, *leg.after)
         return [
-            Leg(first + i, part, leg.forward, leg.threads, leg.row_ms, f"half of leg {leg.leg}", leg.leg)
-            for i, part in enumerate(parts)
+            Leg(first + i, part, leg.forward, leg.threads, leg.row_ms, why, after) for i, part in enumerate(parts)
         ]
 
 
@@ -77,12 +81,12 @@ def read(path: Path) -> Plan:
         value = json.loads(path.read_text(encoding="utf-8"))
         if value["version"] != _VERSION:
             raise UserError(f"{path}: is a plan of version {value['version']}; this hpsearch reads {_VERSION}")
-        legs = [Leg(**{**entry, "trials": tuple(entry["trials"])}) for entry in value["legs"]]
+        legs = [Leg.from_json(entry) for entry in value["legs"]]
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: is not a plan: {error}") from None
     return Plan(tuple(legs))
 

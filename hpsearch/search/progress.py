@@ -1,7 +1,9 @@
 """What a person sees of a run while it runs, and who shows it."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -14,6 +16,7 @@ class View:
     legs: Mapping[int, float]
     sizes: Mapping[int, int]
     stopping: bool = False
+    planned: bool = False
 
     @property
     def total(self) -> int:
@@ -48,3 +51,34 @@ class Quiet:
     def stage(self, name: str) -> None: ...
 
     def progress(self, view: View) -> None: ...
+
+
+class Logged:
+    """Passes on what it hears, and writes notes and stages into a log, with the time."""
+
+    def __init__(self, reporter: Reporter, path: Path) -> None:
+        self._to, self._path = reporter, path
+
+    def __enter__(self) -> "Logged":
+        self._log = logging.getLogger(f"hpsearch.launch.{self._path}")
+        self._log.propagate = False
+        self._log.setLevel(logging.INFO)
+        self._file = logging.FileHandler(self._path, encoding="utf-8")
+        self._file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        self._log.addHandler(self._file)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._log.removeHandler(self._file)
+        self._file.close()
+
+    def note(self, text: str) -> None:
+        self._log.info("%s", text)
+        self._to.note(text)
+
+    def stage(self, name: str) -> None:
+        self._log.info("stage: %s", name)
+        self._to.stage(name)
+
+    def progress(self, view: View) -> None:
+        self._to.progress(view)

@@ -5,82 +5,136 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Collection
 from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayActorError
+from ray.tune.schedulers import FIFOScheduler
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from hpsearch.errors import RunError
-from hpsearch.search import packing
+from hpsearch.errors import DiskFullError, RunError
 from hpsearch.search.job import Job
 from hpsearch.search.ledger import Ledger
 from hpsearch.search.legs import Work
-from hpsearch.search.packing import Plan
-from hpsearch.search.progress import View
+from hpsearch.search.messages import words
+from hpsearch.search.progress import Reporter
+from hpsearch.search.recover import recover
 from hpsearch.search.searcher import Legs
-from hpsearch.search.signals import CtrlC, ignore_ctrl_c
+from hpsearch.search.shelf import Shelf
+from hpsearch.search.signals import Stop, die_with_parent, ignore_ctrl_c
 from hpsearch.search.worker import LegTrainable
 
 _POLL_S = 0.2
+_SWEEP_S = 60.0
+_GRACE_S = 6.0  # that legs have to store their rows after Ctrl-C
 
 
-def run(job: Job, deadline: float | None, watch: Callable[[View], None]) -> bool:
+def run(job: Job, deadline: float | None, report: Reporter) -> bool:
     """Brings every trial to a final state; gives False when the deadline (time.monotonic) stopped it before.
 
-    Ctrl-C stops it in the same way and then goes on as KeyboardInterrupt: the legs store their rows, the trials
-    wait for the next launch.
+    Ctrl-C and SIGTERM stop it in the same way and then go on as KeyboardInterrupt: the legs store their rows, the
+    trials wait for the next launch.
 
     Raises:
-        RunError: the cluster or the ledger failed for good.
+        RunError: the cluster or the ledger failed for good, or the disk is full.
     """
     job.folder.create()
+    found = recover(job, report.note)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     remote = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(_LedgerActor)
-    ledger = remote.remote(str(job.folder.ledger.resolve()), job.name, job.direction)
+    ledger = remote.remote(str(job.folder.ledger.resolve()), job.name, job.direction, job.budget_bytes)
     try:
-        begun = [ledger.begin.remote(list(job.entries)), ledger.waiting.remote()]
-        plan = _known_plan(job)
-        if plan.covers(len(job.params)) and not ray.get(begun)[1]:
+        begun = [ledger.begin.remote(list(job.entries), job.data), ledger.waiting.remote()]
+        if found.plan.covers(len(job.params)) and not found.lost and not ray.get(begun)[1]:
             return True
-        searcher = Legs(job, plan, ledger, begun)
-        return _drive(job, searcher, ledger, deadline, watch)
+        events: deque[str] = deque()
+        searcher = Legs(job, found, ledger, begun, events.append)
+        return _Drive(job, searcher, ledger, events, report).to_the_end(deadline)
+    except DiskFullError as error:  # as an actor's error it carries the actor's traceback along
+        raise RunError(words(error)) from error
+    except RayActorError as error:
+        raise RunError(f"the ledger is gone: {words(error)[:1000]}") from error
     finally:
         ray.kill(ledger)
 
 
-def _drive(job: Job, searcher: Legs, ledger: Any, deadline: float | None, watch: Callable[[View], None]) -> bool:
-    """Runs Tune in a thread and, beside it, looks after the clock, Ctrl-C and the view."""
-    fit = _Fit(job, searcher, ledger)
-    fit.start()
-    with CtrlC() as pressed:
-        while fit.is_alive():
-            fit.join(_POLL_S)
-            view = ray.get(ledger.view.remote())
-            watch(view)
-            if pressed() or (deadline is not None and time.monotonic() > deadline):
-                searcher.stopping = True
-            if searcher.stopping and not view.stopping:
-                ray.get(ledger.stop.remote())
-        interrupted = pressed()
-    ray.get(ledger.rest.remote())
-    watch(ray.get(ledger.view.remote()))
-    if interrupted:
-        raise KeyboardInterrupt
-    if searcher.error is not None:
-        raise RunError(searcher.error)
-    if fit.error is not None:
-        raise RunError(f"Ray Tune stopped: {fit.error}") from fit.error
-    return not ray.get(ledger.waiting.remote())
+class _Drive:
+    """Looks after a search while Tune runs it in a thread: the clock, Ctrl-C, the view, the shelf of rows."""
+
+    def __init__(self, job: Job, searcher: Legs, ledger: Any, events: deque[str], report: Reporter) -> None:
+        self.job, self.searcher, self.ledger, self.events, self.report = job, searcher, ledger, events, report
+        self._swept = time.monotonic()
+
+    def to_the_end(self, deadline: float | None) -> bool:
+        """Whether every trial has its final state."""
+        fit = _Fit(self.job, self.searcher, self.ledger)
+        fit.start()
+        noted_at: float | None = None
+        with Stop() as stop:
+            while fit.is_alive() and (noted_at is None or time.monotonic() < noted_at + _GRACE_S):
+                fit.join(_POLL_S)
+                if stop.noted is not None and noted_at is None:
+                    noted_at = time.monotonic()
+                    self.report.note("stopping: the legs store their rows")
+                over = deadline is not None and time.monotonic() > deadline
+                self._look(stopping=stop.noted is not None or over)
+        ray.get(self.ledger.rest.remote())
+        self._look(stopping=False)
+        if stop.noted is not None:
+            raise stop.noted
+        if self.searcher.error is not None:
+            raise RunError(self.searcher.error)
+        if fit.error is not None:
+            raise RunError(f"Ray Tune stopped: {fit.error}") from fit.error
+        self._sweep(())
+        return not ray.get(self.ledger.waiting.remote())
+
+    def _look(self, stopping: bool) -> None:
+        """Shows how it goes, and tells a ledger that was started anew what it cannot know."""
+        view = ray.get(self.ledger.view.remote())
+        self.report.progress(view)
+        while self.events:
+            self.report.note(self.events.popleft())
+        self.searcher.stopping |= stopping
+        if self.searcher.stopping and not view.stopping:
+            ray.get(self.ledger.stop.remote())
+        if self.searcher.planned and not view.planned:
+            ray.get(self.ledger.plan_is_made.remote())
+        if time.monotonic() > self._swept + _SWEEP_S:
+            self._sweep(view.legs)
+
+    def _sweep(self, running: Collection[int]) -> None:
+        rows = ray.get(self.ledger.rows.remote())
+        Shelf.look(self.job.folder).sweep(rows, self.job.direction, self.job.budget_bytes, running)
+        self._swept = time.monotonic()
 
 
 class _LedgerActor(Ledger):
     """The ledger in a process of its own."""
 
-    def __init__(self, path: str, name: str, direction: Any) -> None:
+    def __init__(self, path: str, name: str, direction: Any, budget_bytes: float) -> None:
         ignore_ctrl_c()
-        super().__init__(path, name, direction)
+        die_with_parent()
+        super().__init__(path, name, direction, budget_bytes)
+
+
+class _Deaths(FIFOScheduler):
+    """Hears from Tune why a worker died; a searcher is told only that it did."""
+
+    def __init__(self, deaths: dict[str, str]) -> None:
+        super().__init__()
+        self._deaths = deaths
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        self._deaths[trial.trial_id] = f"the worker died: {_first_line(trial.get_error())}"
+
+
+def _first_line(error: BaseException | None) -> str:
+    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__
 
 
 class _Fit(threading.Thread):
@@ -90,13 +144,15 @@ class _Fit(threading.Thread):
         super().__init__(name="tune", daemon=True)
         self.error: BaseException | None = None
         self._scratch = tempfile.mkdtemp(prefix="hpsearch-tune-")
-        work = Work(str(job.folder.root.resolve()), job.seed, job.net, job.evaluate, job.checkpoint_s)
+        root = str(job.folder.root.resolve())
+        work = Work(root, job.seed, job.net, job.evaluate, job.checkpoint_s, job.hang_s)
         arrays = ray.put(job.arrays)  # once; workers on a machine share it without copying
         trainable = tune.with_parameters(LegTrainable, work=work, arrays=arrays, ledger=ledger, device=job.device)
         self._tuner = tune.Tuner(
             tune.with_resources(trainable, {"CPU": 1, "GPU": job.gpus} if job.gpus else {"CPU": 1}),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
+                scheduler=_Deaths(searcher.deaths),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
@@ -119,9 +175,3 @@ class _Fit(threading.Thread):
             self.error = error
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
-
-
-def _known_plan(job: Job) -> Plan:
-    """The plan of the run folder, or the one given, or an empty one."""
-    path = job.folder.plan
-    return packing.read(path) if path.exists() else job.plan or Plan(())

@@ -1,21 +1,23 @@
 """Hands a search's work to Ray Tune."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import ray
 from ray.tune.search import Searcher
 
-from hpsearch.errors import RunError
+from hpsearch.errors import DiskFullError, RunError
 from hpsearch.pack.probe import Probe
 from hpsearch.search import packing
 from hpsearch.search.job import Job
-from hpsearch.search.packing import Leg, Plan
+from hpsearch.search.messages import Failure, words
+from hpsearch.search.packing import Leg
+from hpsearch.search.recover import Found
 from hpsearch.search.worker import Shape
 
-_ATTEMPTS = 3  # of a leg, before its rows are split
+_ATTEMPTS = 3  # of a leg, before its rows are split; one that did not fit in memory is split at once
 _STAGED = 2  # legs a worker that Tune is given: it ends an actor for which no leg is waiting
 
 
@@ -27,21 +29,28 @@ class Legs(Searcher):
 
     A leg that failed comes back, then in halves, then its trial fails. Tune never asks again a searcher that
     said FINISHED, so that is said only when nothing runs.
+
+    `tell` hears in words what went wrong and what is done about it. `deaths` is filled by who sees workers die.
     """
 
-    def __init__(self, job: Job, plan: Plan, ledger: Any, begun: Sequence[Any]) -> None:
+    def __init__(
+        self, job: Job, found: Found, ledger: Any, begun: Sequence[Any], tell: Callable[[str], None]
+    ) -> None:
         super().__init__(metric=None, mode=None)
-        self.job, self.plan, self.ledger, self._begun = job, plan, ledger, begun
+        self.job, self.plan, self.ledger, self._begun, self._tell = job, found.plan, ledger, begun, tell
+        self._lost, self._next_leg = found.lost, found.next_leg
         self.launch = 0
-        self.stopping = False
+        self.stopping = self.planned = False
         self.error: str | None = None
+        self.deaths: dict[str, str] = {}
         self._queue: list[Leg] = []
         self._running: dict[str, Leg | list[Shape]] = {}
         self._attempts: dict[int, int] = {}
         narrow = ray.cluster_resources()["CPU"] <= job.workers  # then Ray itself holds back what is too many
         self._most = job.workers * (_STAGED if narrow else 1)
         self._probes: dict[str, Probe] = {}
-        missing = sorted(set(range(len(job.params))) - plan.trials)
+        self._probe_deaths = 0
+        missing = sorted(set(range(len(job.params))) - self.plan.trials)
         self._groups = packing.by_shape({number: job.params[number] for number in missing})
         shapes = [
             Shape(name, [job.params[trial] for trial in trials[:64]], len(trials))
@@ -72,8 +81,9 @@ class Legs(Searcher):
         """Takes in what a worker has probed; the worker then waits for the plan."""
         if "probes" in result:
             with self._told():
+                known = len(self._probes)
                 self._probes |= dict(result["probes"])
-                if len(self._probes) == len(self._groups):
+                if known < len(self._groups) == len(self._probes):
                     self._make_plan()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -84,23 +94,43 @@ class Legs(Searcher):
     def _told(self) -> Iterator[None]:
         try:
             yield
+        except DiskFullError as fault:
+            self.error, self.stopping = words(fault), True
         except Exception as fault:  # Tune would log it and go on without us
-            self.error, self.stopping = f"{type(fault).__name__}: {fault}", True
+            self.error, self.stopping = f"{type(fault).__name__}: {words(fault)}", True
 
     def _ended(self, trial_id: str, result: dict[str, Any], error: bool) -> None:
         entry = self._running.pop(trial_id, None)
         if entry is None:
             return
-        reason = "the worker died" if error else result.get("failure")
-        if isinstance(entry, Leg):
-            if reason is not None:
-                self._again(entry, reason)
-        elif reason is not None:
-            self.error, self.stopping = f"a net cannot be tried out: {reason}", True
+        failure: Failure | None = result.get("failure")
+        if error:
+            failure = Failure("death", self.deaths.pop(trial_id, "the worker died"))
+        if failure is None:
+            return
+        if failure.kind == "full":
+            self.error, self.stopping = failure.text, True
+        elif isinstance(entry, Leg):
+            self._again(entry, self._named(failure, entry))
+        elif failure.kind == "death" and self._probe_deaths < _ATTEMPTS - 1:
+            self._probe_deaths += 1
+            self._tell(f"a worker died while it tried nets out ({failure.text}); they are tried out again")
+            self._to_probe.insert(0, entry)
+        else:
+            self.error, self.stopping = f"a net cannot be tried out: {failure.text}", True
+
+    def _named(self, failure: Failure, leg: Leg) -> Failure:
+        """The failure, with its cause where the process was ended because the leg hung."""
+        hang = self.job.folder.hang(leg.leg)
+        if failure.kind == "death" and hang.exists() and hang.stat().st_size > 0:
+            text = (
+                f"no epoch ended within {self.job.hang_s:g} s (resources.trial_timeout); what it was doing: {hang}"
+            )
+            return Failure("hang", text)
+        return failure
 
     def _make_plan(self) -> None:
-        first = max((leg.leg for leg in self.plan.legs), default=-1) + 1
-        legs = packing.pack(self._groups, self._probes, self.job.workers, os.cpu_count() or 1, first)
+        legs = packing.pack(self._groups, self._probes, self.job.workers, os.cpu_count() or 1, self._next_leg)
         self.plan = self.plan.extended(legs)
         self._enqueue()
         if not self._queue:
@@ -110,25 +140,34 @@ class Legs(Searcher):
         """Ends the trials that probed. Earlier, Tune might end their actors: no leg would wait for them."""
         if self._waited_for:
             self._waited_for = False
+            self.planned = True
             ray.get(self.ledger.plan_is_made.remote())
 
     def _enqueue(self) -> None:
         self.plan.write(self.job.folder.plan)
         self.launch, waiting = ray.get(list(self._begun))
-        self._queue = [leg for leg in self.plan.latest() if set(waiting) & set(leg.trials)]
+        todo = set(waiting) | self._lost
+        self._queue = [leg for leg in self.plan.latest() if todo & set(leg.trials)]
 
-    def _again(self, leg: Leg, reason: str) -> None:
+    def _again(self, leg: Leg, failure: Failure) -> None:
+        """Gives a leg that failed another chance, or its halves; at last its one trial fails."""
         attempts = self._attempts[leg.leg] = self._attempts.get(leg.leg, 0) + 1
-        if attempts < _ATTEMPTS:
-            self._queue.insert(0, leg)
-        elif len(leg.trials) > 1:
-            halves = self.plan.halves(leg)
+        said = f"leg {leg.leg} failed ({attempts} of {_ATTEMPTS}): {failure.text}"
+        splits = len(leg.trials) > 1 and (failure.kind == "memory" or attempts >= _ATTEMPTS)
+        if splits:
+            halves = self.plan.halves(leg, failure.text[:200])
             self.plan = self.plan.extended(halves)
             self.plan.write(self.job.folder.plan)
-            self._attempts |= {half.leg: _ATTEMPTS - 1 for half in halves}
+            if failure.kind != "memory":
+                self._attempts |= {half.leg: _ATTEMPTS - 1 for half in halves}
             self._queue = halves + self._queue
+            self._tell(f"{said}; its {len(leg.trials)} rows go on as legs {halves[0].leg} and {halves[1].leg}")
+        elif attempts < _ATTEMPTS:
+            self._queue.insert(0, leg)
+            self._tell(f"{said}; it is tried again")
         else:
-            ray.get(self.ledger.fail.remote(self.launch, leg.trials, leg.leg, reason))
+            self._tell(f"{said}; its trial {leg.trials[0]} is given up")
+            ray.get(self.ledger.fail.remote(self.launch, leg.trials, leg.leg, failure.text))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the ledger and the plan are the state."""

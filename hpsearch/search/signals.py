@@ -1,10 +1,18 @@
-"""Ctrl-C is the driver's business: a terminal sends it to every process of the launch."""
+"""Signals are the driver's business: a terminal sends Ctrl-C to every process of the launch."""
 
 import contextlib
+import ctypes
+import os
 import signal
+import sys
 import threading
-from collections.abc import Callable
 from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM: somebody who is no person at this terminal wants an end."""
 
 
 def ignore_ctrl_c() -> None:
@@ -13,21 +21,48 @@ def ignore_ctrl_c() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-class CtrlC:
-    """While open, the first Ctrl-C is noted and nothing is raised in the middle of a call; the second raises."""
+def die_with_parent() -> None:
+    """Lets Linux kill this process when the one that started it is gone, in whatever it is just then.
 
-    def __enter__(self) -> Callable[[], bool]:
-        self._pressed = False
-        self._here = threading.current_thread() is threading.main_thread()
-        if self._here:
-            self._before = signal.signal(signal.SIGINT, self._note)
-        return lambda: self._pressed
+    A worker's parent is Ray's node process, which dies with the driver: a worker that trains would otherwise
+    notice only between two calls.
+    """
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it went meanwhile
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _raise_terminated(*_: Any) -> None:
+    raise TerminatedError
+
+
+def sigterm_raises() -> None:
+    """From now on SIGTERM ends this process as Ctrl-C does, by an exception that closes everything."""
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _raise_terminated)
+
+
+class Stop:
+    """While open, the first Ctrl-C or SIGTERM is noted and nothing is raised in the middle of a call.
+
+    The second raises.
+    """
+
+    def __enter__(self) -> "Stop":
+        self.noted: KeyboardInterrupt | None = None
+        here = threading.current_thread() is threading.main_thread()
+        handled = (signal.SIGINT, signal.SIGTERM) if here else ()
+        self._before = {number: signal.signal(number, self._note) for number in handled}
+        return self
 
     def __exit__(self, *_: object) -> None:
-        if self._here:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
-    def _note(self, *_: Any) -> None:
-        if self._pressed:
-            raise KeyboardInterrupt
-        self._pressed = True
+    def _note(self, number: int, frame: Any) -> None:
+        error = TerminatedError() if number == signal.SIGTERM else KeyboardInterrupt()
+        if self.noted is not None:
+            raise error
+        self.noted = error

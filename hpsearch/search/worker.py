@@ -1,6 +1,8 @@
 """What runs on a worker: a leg, as a Ray Tune trial of one step; before the first, the probes of shapes."""
 
+import gc
 import os
+import re
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -11,13 +13,15 @@ import ray
 from ray import tune
 
 from hpsearch.data.dataset import Arrays
+from hpsearch.errors import DiskFullError
+from hpsearch.files import is_full
 from hpsearch.nets.build import NETS
 from hpsearch.pack import probe as probing
 from hpsearch.pack.train import Settings
 from hpsearch.search.legs import Work, run_leg
-from hpsearch.search.messages import StaleLaunchError
+from hpsearch.search.messages import Failure, Outcome, StaleLaunchError, words
 from hpsearch.search.packing import Leg
-from hpsearch.search.signals import ignore_ctrl_c
+from hpsearch.search.signals import die_with_parent, ignore_ctrl_c
 
 _POLL_S = 0.05
 
@@ -40,6 +44,7 @@ class LegTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any], work: Work, arrays: Any, ledger: Any, device: str) -> None:
         ignore_ctrl_c()
+        die_with_parent()
         self.work, self.ledger, self.device = work, ledger, device
         self.arrays: Arrays = ray.get(arrays) if isinstance(arrays, ray.ObjectRef) else arrays
 
@@ -60,22 +65,53 @@ class LegTrainable(tune.Trainable):
                     time.sleep(_POLL_S)
         except StaleLaunchError:
             raise
-        except Exception as error:  # a leg that fails is retried; the reason travels with the result
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            reason = f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})"
-            return {"done": True, "failure": reason[:2000]}
+        except (Exception, SystemExit) as error:  # a leg that fails is retried; the reason travels with the result
+            return {"done": True, "failure": _failure(error)}
         return {"done": True}
 
     def _run(self, leg: Leg, params: Sequence[Mapping[str, Any]]) -> None:
         launch = self.config["launch"]
         if not ray.get(self.ledger.start.remote(launch, leg.leg, leg.trials)):
             return
-
-        def beat(share: float) -> bool:
-            return bool(ray.get(self.ledger.beat.remote(launch, leg.leg, share)))
-
-        ended = run_leg(leg, params, self.work, self.arrays, self.device, beat)
+        listener = _Telling(self.ledger, launch, leg.leg)
+        ended = run_leg(leg, params, self.work, self.arrays, self.device, listener)
         ray.get(self.ledger.report.remote(launch, leg.leg, ended.outcomes))
+
+
+@dataclass(frozen=True)
+class _Telling:
+    """Tells the ledger how a leg goes."""
+
+    ledger: Any
+    launch: int
+    leg: int
+
+    def beat(self, share: float) -> bool:
+        return bool(ray.get(self.ledger.beat.remote(self.launch, self.leg, share)))
+
+    def kept(self, outcomes: Mapping[int, Outcome]) -> set[int]:
+        found: set[int] = ray.get(self.ledger.kept.remote(self.launch, outcomes))
+        return found
+
+
+def _failure(error: BaseException) -> Failure:
+    import torch
+
+    kind = "error"
+    if isinstance(error, DiskFullError) or is_full(error):
+        return Failure("full", words(error))
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(str(error)):
+        kind = "memory"
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})".split())
+    return Failure(kind, text[:2000])
+
+
+# torch's words for a CPU's memory that is at its end
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|bad_alloc|cannot allocate memory", re.IGNORECASE)
 
 
 def _probe_shapes(shapes: Sequence[Shape], work: Work, arrays: Arrays, device: str, workers: int) -> list[Any]:

@@ -10,13 +10,14 @@ from torch import nn
 from torch.nn.functional import log_softmax
 
 from hpsearch.data.dataset import Arrays, Target
+from hpsearch.errors import DamagedError, RunError
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.nets.build import NETS, Shape
 from hpsearch.pack import checkpoint
 from hpsearch.pack.net import trained
-
-_MOST = 100  # candidates beyond the hundredth best are not looked at
+from hpsearch.search import standing
+from hpsearch.search.shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,25 @@ class Candidate:
 
 
 def candidates(folder: Folder, rows: Sequence[dict[str, Any]], arrays: Arrays) -> list[Candidate]:
-    """The finished trials, best first by the study's metric, ties by log loss or rmse, then by number."""
-    finished = [row for row in rows if row["state"] == "complete"]
-    metric, proper = METRICS[arrays.metric], METRICS[PROPER[arrays.target.task]]
+    """The finished trials whose rows are on disk, best first by the study's metric, ties by log loss or rmse.
 
-    def rank(row: dict[str, Any]) -> tuple[float, float, int]:
-        proper_score = row["outcome"]["scores"][PROPER[arrays.target.task]]
-        return -metric.sign * row["value"], -proper.sign * proper_score, row["number"]
-
-    best = sorted(finished, key=rank)[:_MOST]
-    by_leg: dict[int, list[int]] = {}
-    for row in best:
-        by_leg.setdefault(row["outcome"]["leg"], []).append(row["number"])
-    states = {
-        state.record.trial: state
-        for leg, trials in by_leg.items()
-        for state in checkpoint.load(folder.rows(leg), trials)
-    }
-    return [_candidate(states[row["number"]]) for row in best]
+    Raises:
+        RunError: a row is damaged; launching again trains it anew.
+    """
+    best = standing.ranked(rows, METRICS[arrays.metric].direction)[: standing.MOST]
+    try:
+        place = Shelf.look(folder).rows()
+        by_leg: dict[int, list[int]] = {}
+        for number in (row["number"] for row in best if row["number"] in place):
+            by_leg.setdefault(place[number], []).append(number)
+        states = {
+            state.record.trial: state
+            for leg, trials in by_leg.items()
+            for state in checkpoint.load(folder.rows(leg), trials)
+        }
+    except DamagedError as error:
+        raise RunError(f"{error}; launch again: it is then set aside, and its trials are trained anew") from None
+    return [_candidate(states[row["number"]]) for row in best if row["number"] in states]
 
 
 def _candidate(state: checkpoint.RowState) -> Candidate:

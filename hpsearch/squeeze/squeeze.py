@@ -8,7 +8,8 @@ import numpy as np
 from torch import nn
 
 from hpsearch.errors import RunError
-from hpsearch.folder import Folder, write_json
+from hpsearch.files import write_json
+from hpsearch.folder import Folder
 from hpsearch.prepare import Prepared
 from hpsearch.search import ledger, runner
 from hpsearch.search.job import Job
@@ -87,7 +88,7 @@ def squeeze(
     if result.student is not None:
         result.student |= result.teams["student"].scores(prepared)
         result.student["alone"] |= result.teams["alone"].scores(prepared)
-    write_json(folder.ensemble / "members.json", ensemble)
+    write_json(folder.members, ensemble)
     return result
 
 
@@ -120,9 +121,9 @@ def _distil(
     job = Job(
         name=f"{study.name}-student", folder=folder, seed=space.seed, net=study.net,
         entries=distill.entries(draws), params=draws, arrays=arrays, workers=workers, gpus=prepared.gpus,
-        evaluate=study.search.evaluate,
+        evaluate=study.search.evaluate, **prepared.care,
     )  # fmt: skip
-    runner.run(job, None, report.progress)
+    runner.run(job, None, report)
     rows = ledger.read(folder.ledger, job.name)
     found = {}
     for what, numbers in {"student": range(count), "alone": range(count, 2 * count)}.items():

@@ -90,7 +90,7 @@ def test_a_file_gives_back_what_was_stored(arrays, rows, train, unlike, tmp_path
     file, states = tmp_path / "rows.safetensors", train(arrays, rows(norm="batch"), [12, 1, 2])
     checkpoint.store(file, states)
     assert [unlike(*pair) for pair in zip(states, checkpoint.load(file), strict=True)] == [[]] * 3
-    assert checkpoint.records(file) == [state.record for state in states]
+    assert checkpoint.head(file).records == [state.record for state in states]
     assert [state.record.trial for state in checkpoint.load(file, [2, 12])] == [12, 2]
     assert unlike(states[1], checkpoint.load(file, [1])[0]) == []
 
@@ -101,5 +101,5 @@ def test_a_record_that_is_no_json_leaves_the_old_file(arrays, rows, train, tmp_p
     states[0].record.curve.append([2, float("nan"), 0.5, 0.5])
     with pytest.raises(ValueError, match="JSON"):
         checkpoint.store(file, states)
-    assert [record.epoch for record in checkpoint.records(file)] == [1, 1, 1]
+    assert [record.epoch for record in checkpoint.head(file).records] == [1, 1, 1]
     assert list(tmp_path.iterdir()) == [file]

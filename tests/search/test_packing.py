@@ -64,13 +64,13 @@ def test_a_plan_comes_back_from_its_file(tmp_path: Path) -> None:
 def test_a_split_leg_is_replaced_by_its_halves() -> None:
     leg = Leg(0, (4, 5, 6), "vmap", 1, 0.5, "why")
     plan = Plan((leg, Leg(1, (7,), "vmap", 1, 0.5, "why")))
-    halves = plan.halves(leg)
+    halves = plan.halves(leg, "why")
     assert [half.trials for half in halves] == [(4, 5), (6,)]
     assert [found.leg for found in plan.extended(halves).latest()] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"version": 1}', '{"version": 9, "legs": []}', '{"version": 1, "legs": [{"leg": 0}]}']
+    "text", ["", "[]", '{"version": 1}', '{"version": 9, "legs": []}', '{"version": 2, "legs": [{"leg": 0}]}']
 )
 def test_what_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "plan.json").write_text(text)

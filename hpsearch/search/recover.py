@@ -1,0 +1,97 @@
+"""What a launch finds of an earlier one: each file is checked, what is damaged is set aside and told.
+
+Nothing that is lost so is lost for good. What the journal has not, the rows on disk tell; rows that are gone are
+trained again, to the same numbers; a plan is put together from the rows' files, which name their legs.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hpsearch.errors import DamagedError, UserError
+from hpsearch.files import set_aside
+from hpsearch.folder import Folder
+from hpsearch.pack import checkpoint
+from hpsearch.search import ledger, packing
+from hpsearch.search.job import Job
+from hpsearch.search.packing import Leg, Plan
+from hpsearch.search.shelf import Shelf
+
+_UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}")  # a write that a kill broke off (`files.write_with`)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An earlier launch's plan, the first free number of a leg, and the finished trials that train again."""
+
+    plan: Plan
+    next_leg: int
+    lost: set[int]
+
+
+def recover(job: Job, tell: Callable[[str], None]) -> Found:
+    """Checks every file of a search, and gives what is left."""
+    _remove_unfinished(job.folder)
+    for text in ledger.recover(job.folder.ledger, job.name):
+        tell(text)
+    shelf = _sound_shelf(job.folder, tell)
+    rows = ledger.read(job.folder.ledger, job.name)
+    plan = _sound_plan(job, shelf, tell)
+    used = [*shelf.heads, *(leg.leg for leg in plan.legs), *(r["outcome"]["leg"] for r in rows if r["outcome"])]
+    lost = shelf.lost(rows, job.direction, job.budget_bytes)
+    if lost:
+        numbers = ", ".join(map(str, sorted(lost)))
+        tell(f"{job.folder.root}: the rows of trials {numbers} are lost; they are trained again")
+    return Found(plan, max(used, default=-1) + 1, lost)
+
+
+def _remove_unfinished(folder: Folder) -> None:
+    for place in (folder.root, folder.root / "rows", folder.ensemble):
+        for path in place.glob(".*") if place.is_dir() else ():
+            if _UNFINISHED.fullmatch(path.name):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _sound_shelf(folder: Folder, tell: Callable[[str], None]) -> Shelf:
+    """The rows' files that are as they were written; the others are set aside."""
+    for path in folder.rows_of_legs().values():
+        try:
+            checkpoint.load(path)
+        except DamagedError as error:
+            tell(f"{error}; set aside as {set_aside(path).name}")
+    return Shelf.look(folder)
+
+
+def _sound_plan(job: Job, shelf: Shelf, tell: Callable[[str], None]) -> Plan:
+    """The plan of the run folder, or the one given, or what the rows' files say of it, or an empty one."""
+    path = job.folder.plan
+    try:
+        if path.exists():
+            return packing.read(path)
+    except UserError as error:
+        tell(f"{error}; set aside as {set_aside(path).name}")
+    if job.plan is not None:
+        return job.plan
+    return rebuilt([head.about for head in shelf.heads.values()])
+
+
+def rebuilt(abouts: Sequence[Mapping[str, object]]) -> Plan:
+    """The plan that legs are of which the rows' files speak.
+
+    Where one half of a split leg has no file yet, the other trials of that leg go on from its rows.
+    """
+    legs: list[Leg] = []
+    for about in abouts:
+        try:
+            legs.append(Leg.from_json(about))
+        except (KeyError, TypeError):
+            continue
+    number = max((leg.leg for leg in legs), default=-1)
+    for leg in list(legs):
+        halves = [half for half in legs if leg.leg in half.after]
+        left = [trial for trial in leg.trials if all(trial not in half.trials for half in halves)]
+        if halves and left:
+            number += 1
+            legs.append(replace(leg, leg=number, trials=tuple(left), after=(leg.leg, *leg.after)))
+    return Plan(tuple(legs))
