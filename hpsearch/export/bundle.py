@@ -20,7 +20,7 @@ from hpsearch.errors import UserError
 from hpsearch.export import manifest
 from hpsearch.export.card import Card, inputs, readme
 from hpsearch.export.onnx import build_graph
-from hpsearch.files import sync, write_json, write_text, write_with
+from hpsearch.files import sync, told_when_full, write_json, write_text, write_with
 
 __all__ = ["Card", "write"]
 
@@ -39,19 +39,20 @@ def write(
 
     Raises:
         UserError: `folder` holds something else than an export, or cannot be written.
-        RunError: a net has no ONNX form.
+        RunError: a net has no ONNX form, or the disk is full.
     """
     assert len(card.members) == len(members)
     folder = folder.resolve()  # what a link points to is replaced, not the link
     try:
         _must_be_free(folder)
         graph = build_graph(members, weights, schema, target)
-        beside = _make_beside(folder)
-        try:
-            _fill(beside, graph, members, weights, schema, target, card)
-            _put(beside, folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+        with told_when_full(folder):
+            beside = _make_beside(folder)
+            try:
+                _fill(beside, graph, members, weights, schema, target, card)
+                _put(beside, folder)
+            finally:
+                shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror or error}") from error
 

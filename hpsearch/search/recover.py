@@ -70,10 +70,11 @@ def _sound_plan(job: Job, shelf: Shelf, tell: Callable[[str], None]) -> Plan:
         if path.exists():
             return packing.read(path)
     except UserError as error:
-        tell(f"{error}; set aside as {set_aside(path).name}")
-    if job.plan is not None:
-        return job.plan
-    return rebuilt([head.about for head in shelf.heads.values()])
+        tell(f"{error}; set aside as {set_aside(path).name}, and put together from the rows' files")
+    plan = job.plan or rebuilt([head.about for head in shelf.heads.values()])
+    if plan.legs:
+        plan.write(path)
+    return plan
 
 
 def rebuilt(abouts: Sequence[Mapping[str, object]]) -> Plan:

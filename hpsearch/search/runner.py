@@ -168,7 +168,8 @@ class _Fit(threading.Thread):
         )
 
     def run(self) -> None:
-        logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it misses the result files that we do not want
+        # it misses the result files that we do not want, and has a traceback for each worker that dies
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         try:
             self._tuner.fit()
         except BaseException as error:

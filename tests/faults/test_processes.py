@@ -49,6 +49,7 @@ def test_a_search_survives(break_it, times: int, small: Path, whole: Folder, tmp
         break_it(process, broken, killed)
     status, out, err = finish(process)
     assert status == 0, out + err
+    assert err == ""
     check_same(whole, broken, trials=8)
     assert read(broken.plan) == read(whole.plan)
     if break_it is kill_a_worker:

@@ -86,3 +86,47 @@ def test_a_failed_row_is_not_trained_again(arrays, three, poison, settings):
 def test_when_all_rows_fail_training_ends(arrays, make_params, train):
     states = train(arrays, [make_params(optimizer="sgd", lr=1e38)] * 2)
     assert all(state.record.failure for state in states)
+
+
+EPOCHS = {"first": 0, "middle": 2, "last": 4}  # epochs that are sound before
+WAYS = [("loop", "none"), ("loop", "batch"), ("vmap", "none"), ("fused", "none"), ("fused", "batch")]
+POISONS = [(*way, what) for way in WAYS for what in ("nan", "inf")]
+POISONS += [(*way, "metric") for way in WAYS if "batch" in way]  # it has statistics that only evaluations read
+
+
+def spoil(state, what):
+    """A weight that is no number, or a running mean that is none: then only the evaluation shows it."""
+    value = torch.inf if what == "inf" else torch.nan
+    name = "buffer.blocks.0.norm.running_mean" if what == "metric" else "theta"
+    state.tensors[name][3] = value
+
+
+@pytest.mark.parametrize("moment", EPOCHS)
+@pytest.mark.parametrize(("way", "norm", "what"), POISONS)
+@pytest.mark.parametrize("poisoned", [[1], [0, 1, 2]], ids=["one row", "all rows"])
+def test_poison_at_any_time_fails_its_rows_and_no_others(
+    poisoned, way, norm, what, moment, arrays, three, settings, unlike
+):
+    rows = three(0.02, norm=norm)
+
+    def run(spoiled):
+        pack = Pack.start(settings(forward=way), arrays, range(3), rows)
+        pack.train(until=dict.fromkeys(range(3), EPOCHS[moment]))
+        states = sorted(pack.states(), key=lambda state: state.record.trial)
+        for k in spoiled:
+            spoil(states[k], what)
+        pack = Pack(settings(forward=way), arrays, states)
+        pack.train()
+        return sorted(pack.done, key=lambda state: state.record.trial)
+
+    sane, mad = run([]), run(poisoned)
+    when = f"in epoch {EPOCHS[moment] + 1}"
+    for k in range(3):
+        if k in poisoned:
+            failure = mad[k].record.failure
+            assert ("validation" if what == "metric" else "training loss") in failure
+            assert failure.endswith(when)
+            assert len(mad[k].record.curve) == EPOCHS[moment]
+        else:
+            assert mad[k].record.failure is None
+            assert unlike(sane[k], mad[k]) == []
