@@ -1,6 +1,5 @@
 """A run folder, opened for reading: `hpsearch.open_run("runs/digits")`."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.errors import UserError
+from hpsearch.errors import DamagedError, UserError
+from hpsearch.files import read_json
 from hpsearch.folder import Folder
 from hpsearch.search import ledger
 from hpsearch.study import Study, load_study
@@ -27,7 +27,7 @@ class Run:
     @property
     def trials(self) -> pd.DataFrame:
         """One row a trial: number, state, value, seconds, epochs, best_epoch, failure, params.NAME."""
-        rows = ledger.read(self.folder.ledger, self.study.name)
+        rows = self._rows()
         return pd.DataFrame(
             [
                 {
@@ -44,12 +44,21 @@ class Run:
             ]
         )
 
+    def _rows(self) -> list[dict[str, Any]]:
+        try:
+            return ledger.read(self.folder.ledger, self.study.name)
+        except DamagedError as error:
+            raise UserError(f"{error}; launching again sets it aside and goes on from the rows on disk") from None
+
     @property
     def summary(self) -> dict[str, Any] | None:
         """`summary.json`, or None before the run has ended."""
         if not self.folder.summary.exists():
             return None
-        value: dict[str, Any] = json.loads(self.folder.summary.read_text(encoding="utf-8"))
+        try:
+            value: dict[str, Any] = read_json(self.folder.summary)
+        except DamagedError as error:
+            raise UserError(f"{error}; launching again makes it anew") from None
         return value
 
     @property
@@ -63,11 +72,11 @@ class Run:
 
     def status(self) -> dict[str, Any]:
         """Where the run stands: its trials by state, the best value so far, whether it has its results."""
-        rows = ledger.read(self.folder.ledger, self.study.name)
+        rows = self._rows()
         states = [row["state"] for row in rows]
         values = [row["value"] for row in rows if row["value"] is not None]
-        direction = ledger.direction(self.folder.ledger, self.study.name)
-        best = (max if direction == "maximize" else min)(values) if values else None
+        up = bool(values) and ledger.direction(self.folder.ledger, self.study.name) == "maximize"
+        best = (max if up else min)(values, default=None)
         return {
             "study": self.study.name,
             "trials": {s: states.count(s) for s in ("complete", "pruned", "failed", "running", "waiting")},

@@ -1,5 +1,6 @@
 """What a launch looks like in a terminal: a live view, and the closing table. Plain lines elsewhere."""
 
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,7 @@ def _closing_lines(summary: dict[str, Any], root: Path) -> list[str]:
     return [
         *lines,
         f"export   {root / 'export'}",
-        f"         hpsearch predict {root / 'export'} INPUT --out FILE.csv",
+        f"         hpsearch predict {shlex.quote(str(root / 'export'))} INPUT --out FILE.csv",
     ]
 
 

@@ -138,7 +138,10 @@ def read(source: str, base: Path, missing: Sequence[str], place: str, categorica
         return _sklearn(name)
     path = base / source
     if path.suffix in _FILES:
-        return _FILES[path.suffix](path, missing, categorical)
+        try:
+            return _FILES[path.suffix](path, missing, categorical)
+        except MemoryError:  # or a file that says it is larger than it is
+            raise UserError(f"{path}: does not fit in memory") from None
     if source.endswith("/") or ":" in source or _is_folder(path):
         raise UserError(
             f"{place}: data.source: {source!r}: folders and loaders of your own are not built yet; "

@@ -148,10 +148,21 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _head(file: Any) -> Head:
     value = json.loads(file.metadata()["rows"])
-    records = [Record(**entry) for entry in value["records"]]
+    records = [_sound(Record(**entry)) for entry in value["records"]]
     hashes = dict(zip((record.trial for record in records), value["sha256"], strict=True))
     stored = {int(key.partition("/")[0]) for key in file.keys()}  # noqa: SIM118  (no mapping)
     return Head(records, stored, value["about"], hashes)
+
+
+def _sound(record: Record) -> Record:
+    """A record as it is; an error where its fields are of other types than we write."""
+    kinds = {"trial": int, "params": dict, "epoch": int, "best": dict, "failure": str | None, "curve": list}
+    for name, kind in kinds.items():
+        if not isinstance(getattr(record, name), kind):
+            raise TypeError(f"{name} is a {type(getattr(record, name)).__name__}")
+    if not isinstance(record.params["epochs"], int):
+        raise TypeError("params.epochs is no number")
+    return record
 
 
 def _hash(record: Record, tensors: Mapping[str, Tensor]) -> str:

@@ -6,15 +6,19 @@ that takes the same plan computes the same numbers.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from hpsearch.errors import UserError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from hpsearch.errors import UserError, choices
 from hpsearch.files import write_json
 from hpsearch.knobs import KNOBS
+from hpsearch.pack.forward import TRAIN
 from hpsearch.pack.probe import Probe
 
 _VERSION = 2
@@ -25,17 +29,31 @@ _PACKS_A_WORKER = 2  # so that no worker waits long for the last one
 class Leg:
     """Some rows of one shape, from where they are to their end: the unit of work, one Ray Tune trial."""
 
-    leg: int
-    trials: tuple[int, ...]
+    leg: Annotated[int, Field(ge=0)]
+    trials: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     forward: str
-    threads: int
+    threads: Annotated[int, Field(ge=1, le=4096)]
     row_ms: float
     why: str
     after: tuple[int, ...] = ()  # the legs that were split until it came to this one, the nearest first
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> "Leg":
-        return cls(**{**entry, "trials": tuple(entry["trials"]), "after": tuple(entry["after"])})
+        """A leg from plain values, whoever wrote them.
+
+        Raises:
+            ValueError: they are no leg's.
+        """
+        try:
+            leg = TypeAdapter(cls).validate_python(dict(entry))
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+        if leg.forward not in TRAIN:
+            raise ValueError(f"forward: {leg.forward!r} is not known; {choices(TRAIN)}")
+        return leg
 
 
 @dataclass(frozen=True)
@@ -81,14 +99,17 @@ def read(path: Path) -> Plan:
         value = json.loads(path.read_text(encoding="utf-8"))
         if value["version"] != _VERSION:
             raise UserError(f"{path}: is a plan of version {value['version']}; this hpsearch reads {_VERSION}")
-        legs = [Leg.from_json(entry) for entry in value["legs"]]
+        plan = Plan(tuple(Leg.from_json(entry) for entry in value["legs"]))
+        named = Counter(trial for leg in plan.latest() for trial in leg.trials)
+        if named and named.most_common(1)[0][1] > 1:
+            raise ValueError(f"trial {named.most_common(1)[0][0]} is in two legs")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: is not a plan: {error}") from None
-    return Plan(tuple(legs))
+    return plan
 
 
 def shape_of(params: Mapping[str, Any]) -> str:

@@ -86,7 +86,7 @@ def rebuilt(abouts: Sequence[Mapping[str, object]]) -> Plan:
     for about in abouts:
         try:
             legs.append(Leg.from_json(about))
-        except (KeyError, TypeError):
+        except (ValueError, TypeError):
             continue
     number = max((leg.leg for leg in legs), default=-1)
     for leg in list(legs):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from launches import SMALL, finish, launch
+from launches import MEDIUM, SMALL, finish, launch
 
 from hpsearch.folder import Folder
 
@@ -13,6 +13,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("faults") / "small.yaml"
     path.write_text(SMALL)
     return path
+
+
+@pytest.fixture(scope="session")
+def medium(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Folder]:
+    """A longer one, and its undisturbed run."""
+    path = tmp_path_factory.mktemp("faults") / "medium.yaml"
+    path.write_text(MEDIUM)
+    status, out, err = finish(launch(path, path.parent / "whole"))
+    assert status == 0, out + err
+    return path, Folder(path.parent / "whole" / "medium")
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,9 @@ squeeze: {student: null}
 resources: {checkpoint: 0.5s}
 """
 
+MEDIUM = SMALL.replace("name: small", "name: medium").replace("trials: 8", "trials: 32").replace("60", "120")
+LONGER = MEDIUM.replace("name: medium", "name: longer").replace("trials: 32", "trials: 48").replace("120", "400")
+
 Process = subprocess.Popen[str]
 
 
@@ -76,7 +79,8 @@ def training(folder: Folder) -> dict[int, int]:
     for path in (folder.root / "logs").glob("leg-*.log"):
         attempt = re.split(r"(?=leg \d+, process \d+: trials)", path.read_text())[-1]
         pid = re.match(r"leg \d+, process (\d+)", attempt)
-        if pid and "% done" in attempt and not re.search(r"trained \d+ row-epochs", attempt):
+        going = "% done" in attempt and not re.search(r"trained \d+ row-epochs", attempt)
+        if pid and going and psutil.pid_exists(int(pid[1])):
             found[int(path.stem.removeprefix("leg-"))] = int(pid[1])
     return found
 

@@ -130,6 +130,15 @@ def test_a_second_launch_is_told_who_holds_the_run(small: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "4"])
+def test_any_number_of_workers_gives_the_same_bits(
+    workers: str, small: Path, whole: Folder, tmp_path: Path
+) -> None:
+    assert finish(launch(small, tmp_path, "--plan", str(whole.plan), "--workers", workers))[0] == 0
+    check_same(whole, Folder(tmp_path / "small"), trials=8)
+
+
+@pytest.mark.slow
 def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
     study = tmp_path / "long.yaml"
     study.write_text(LONG)
