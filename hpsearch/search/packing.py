@@ -64,9 +64,6 @@ class Plan:
     def trials(self) -> set[int]:
         return {trial for leg in self.legs for trial in leg.trials}
 
-    def covers(self, trials: int) -> bool:
-        return self.trials >= set(range(trials))
-
     def latest(self) -> list[Leg]:
         """The legs that were not split into others."""
         split = {leg.after[0] for leg in self.legs if leg.after}

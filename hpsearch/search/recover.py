@@ -23,11 +23,14 @@ _UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}")  # a write that a kill broke off
 
 @dataclass(frozen=True)
 class Found:
-    """An earlier launch's plan, the first free number of a leg, and the finished trials that train again."""
+    """An earlier launch's plan, the first free number of a leg, and the trials that are to train.
+
+    Those are the unfinished ones, and the finished ones whose rows are lost.
+    """
 
     plan: Plan
     next_leg: int
-    lost: set[int]
+    todo: set[int]
 
 
 def recover(job: Job, tell: Callable[[str], None]) -> Found:
@@ -43,7 +46,9 @@ def recover(job: Job, tell: Callable[[str], None]) -> Found:
     if lost:
         numbers = ", ".join(map(str, sorted(lost)))
         tell(f"{job.folder.root}: the rows of trials {numbers} are lost; they are trained again")
-    return Found(plan, max(used, default=-1) + 1, lost)
+    finished = {row["number"] for row in rows if row["state"] in ("complete", "pruned", "failed")}
+    todo = set(range(len(job.params))) - finished | lost
+    return Found(plan, max(used, default=-1) + 1, todo)
 
 
 def _remove_unfinished(folder: Folder) -> None:

@@ -15,7 +15,7 @@ from ray.exceptions import RayActorError
 from ray.tune.schedulers import FIFOScheduler
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from hpsearch.errors import DiskFullError, RunError
+from hpsearch.errors import DamagedError, DiskFullError, RunError
 from hpsearch.search.job import Job
 from hpsearch.search.ledger import Ledger
 from hpsearch.search.legs import Work
@@ -43,18 +43,20 @@ def run(job: Job, deadline: float | None, report: Reporter) -> bool:
     """
     job.folder.create()
     found = recover(job, report.note)
+    if not found.todo:
+        return True
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     remote = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(_LedgerActor)
     ledger = remote.remote(str(job.folder.ledger.resolve()), job.name, job.direction, job.budget_bytes)
     try:
-        begun = [ledger.begin.remote(list(job.entries), job.data), ledger.waiting.remote()]
-        if found.plan.covers(len(job.params)) and not found.lost and not ray.get(begun)[1]:
-            return True
+        begun = ledger.begin.remote(list(job.entries), job.data)
         events: deque[str] = deque()
         searcher = Legs(job, found, ledger, begun, events.append)
         return _Drive(job, searcher, ledger, events, report).to_the_end(deadline)
     except DiskFullError as error:  # as an actor's error it carries the actor's traceback along
         raise RunError(words(error)) from error
+    except DamagedError as error:
+        raise RunError(f"{error}; launch again: it is then set aside, and its trials are trained anew") from error
     except RayActorError as error:
         raise RunError(f"the ledger is gone: {words(error)[:1000]}") from error
     finally:

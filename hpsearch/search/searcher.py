@@ -1,7 +1,7 @@
 """Hands a search's work to Ray Tune."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,8 +24,8 @@ _STAGED = 2  # legs a worker that Tune is given: it ends an actor for which no l
 class Legs(Searcher):
     """Hands work to Tune: first the probes of shapes that no plan has, then the legs, longest first.
 
-    `begun` is the ledger's answer to come: the launch's number and the trials to run. It is waited for only when
-    the first leg is due, so that workers and ledger start side by side.
+    `begun` is the ledger's answer to come: the launch's number. It is waited for only when the first leg is due,
+    so that workers and ledger start side by side.
 
     A leg that failed comes back, then in halves, then its trial fails. Tune never asks again a searcher that
     said FINISHED, so that is said only when nothing runs.
@@ -33,12 +33,10 @@ class Legs(Searcher):
     `tell` hears in words what went wrong and what is done about it. `deaths` is filled by who sees workers die.
     """
 
-    def __init__(
-        self, job: Job, found: Found, ledger: Any, begun: Sequence[Any], tell: Callable[[str], None]
-    ) -> None:
+    def __init__(self, job: Job, found: Found, ledger: Any, begun: Any, tell: Callable[[str], None]) -> None:
         super().__init__(metric=None, mode=None)
         self.job, self.plan, self.ledger, self._begun, self._tell = job, found.plan, ledger, begun, tell
-        self._lost, self._next_leg = found.lost, found.next_leg
+        self._todo, self._next_leg = found.todo, found.next_leg
         self.launch = 0
         self.stopping = self.planned = False
         self.error: str | None = None
@@ -50,7 +48,7 @@ class Legs(Searcher):
         self._most = job.workers * (_STAGED if narrow else 1)
         self._probes: dict[str, Probe] = {}
         self._probe_deaths = 0
-        missing = sorted(set(range(len(job.params))) - self.plan.trials)
+        missing = sorted(found.todo - self.plan.trials)
         self._groups = packing.by_shape({number: job.params[number] for number in missing})
         shapes = [
             Shape(name, [job.params[trial] for trial in trials[:64]], len(trials))
@@ -145,9 +143,8 @@ class Legs(Searcher):
 
     def _enqueue(self) -> None:
         self.plan.write(self.job.folder.plan)
-        self.launch, waiting = ray.get(list(self._begun))
-        todo = set(waiting) | self._lost
-        self._queue = [leg for leg in self.plan.latest() if todo & set(leg.trials)]
+        self.launch = ray.get(self._begun)
+        self._queue = [leg for leg in self.plan.latest() if self._todo & set(leg.trials)]
 
     def _again(self, leg: Leg, failure: Failure) -> None:
         """Gives a leg that failed another chance, or its halves; at last its one trial fails."""
