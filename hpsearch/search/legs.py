@@ -37,17 +37,10 @@ class Work:
     root: str
     seed: int
     net: str
+    device: str = "cpu"
     evaluate: int = 1
     checkpoint_s: float = 60.0
     hang_s: float | None = None  # without an epoch's end for so long, the process is ended
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A leg that ended: its rows' outcomes, or none for rows that were asked to stop on the way."""
-
-    outcomes: dict[int, Outcome]
-    stopped: bool
 
 
 class Listener(Protocol):
@@ -61,69 +54,51 @@ class Listener(Protocol):
 
 
 def run_leg(
-    leg: Leg,
-    params: Sequence[Mapping[str, Any]],
-    work: Work,
-    arrays: Arrays,
-    device: str,
-    listener: Listener,
-) -> Ended:
+    leg: Leg, params: Sequence[Mapping[str, Any]], work: Work, arrays: Arrays, listener: Listener
+) -> dict[int, Outcome]:
     """Trains a leg's rows; at each checkpoint and at the end they are on disk before anybody is told.
+
+    Gives the outcomes of the trials that ended: of all, unless the listener wanted an end before.
 
     Raises:
         DiskFullError: the rows do not fit; what was stored before is whole.
     """
     torch.set_num_threads(leg.threads)
     folder = Folder(Path(work.root))
+    path, about = folder.rows(leg.leg), asdict(leg)
     log = _log(folder.leg_log(leg.leg))
     with _watched(folder.hang(leg.leg), work.hang_s) as alive:
-        states = _train(leg, params, work, arrays, device, listener, alive, log)
-        outcomes = {s.record.trial: _outcome(s, leg.leg, arrays.metric) for s in states if s.record.ended}
-        keep = set(listener.kept(outcomes))
-        thinned = [s if s.record.trial in keep or not s.record.ended else RowState(s.record, {}) for s in states]
-        checkpoint.store(folder.rows(leg.leg), thinned, asdict(leg))
+        states = _states(folder, leg, params, log)
+        going = [state for state in states if not state.record.ended]
+        if going:
+            ended = [state for state in states if state.record.ended]
+            settings = Settings(work.seed, NETS[work.net], leg.forward, work.device, work.evaluate)
+            pack = _checked(Pack(settings, arrays, going), going, log)
+
+            def store() -> None:
+                checkpoint.store(path, [*ended, *pack.states()], about)
+
+            pace = _Pace(listener.beat, alive, store, work.checkpoint_s, log)
+            pack.train(on_epoch=pace.on_epoch)
+            log.info("trained %d row-epochs", pace.row_epochs)
+            states = [*ended, *pack.states()]
+    outcomes = {s.record.trial: _outcome(s, leg.leg, arrays.metric) for s in states if s.record.ended}
+    keep = set(listener.kept(outcomes))
+    thinned = [s if s.record.trial in keep or not s.record.ended else RowState(s.record, {}) for s in states]
+    checkpoint.store(path, thinned, about)
     for trial, outcome in outcomes.items():
         log.info("trial %d: %s", trial, outcome.failure or f"{outcome.scores} at epoch {outcome.best_epoch}")
-    return Ended(outcomes, stopped=len(outcomes) < len(states))
+    return outcomes
 
 
-def _train(
-    leg: Leg,
-    params: Sequence[Mapping[str, Any]],
-    work: Work,
-    arrays: Arrays,
-    device: str,
-    listener: Listener,
-    alive: Callable[[], None],
-    log: logging.Logger,
-) -> list[RowState]:
-    """The leg's rows, as far as they came."""
-    folder = Folder(Path(work.root))
+def _states(folder: Folder, leg: Leg, params: Sequence[Mapping[str, Any]], log: logging.Logger) -> list[RowState]:
+    """The leg's rows, from disk as far as they are there, else at their first epoch."""
     trials = ", ".join(map(str, leg.trials))
     log.info("leg %d, process %d: trials %s, %s: %s", leg.leg, os.getpid(), trials, leg.forward, leg.why)
     found = _stored_states(folder, leg, log)
-    states = [found.get(t) or RowState(Record(t, dict(p)), {}) for t, p in zip(leg.trials, params, strict=True)]
-    ended = [state for state in states if state.record.ended]
-    going = [state for state in states if not state.record.ended]
     if found:
         log.info("%d rows go on from disk", len(found))
-    if not going:
-        return ended
-    settings = Settings(work.seed, NETS[work.net], leg.forward, device, work.evaluate)
-    pack = _checked(Pack(settings, arrays, going), settings, arrays, going, log)
-
-    def store() -> None:
-        checkpoint.store(folder.rows(leg.leg), [*ended, *pack.states()], asdict(leg))
-
-    pace = _Pace(work.checkpoint_s, listener.beat, store, log)
-
-    def on_epoch(pack: Pack) -> bool:
-        alive()
-        return pace.on_epoch(pack)
-
-    pack.train(on_epoch=on_epoch)
-    log.info("trained %d row-epochs", pace.row_epochs)
-    return [*ended, *pack.states()]
+    return [found.get(t) or RowState(Record(t, dict(p)), {}) for t, p in zip(leg.trials, params, strict=True)]
 
 
 def _stored_states(folder: Folder, leg: Leg, log: logging.Logger) -> dict[int, RowState]:
@@ -144,17 +119,15 @@ def _stored_states(folder: Folder, leg: Leg, log: logging.Logger) -> dict[int, R
     return {}
 
 
-def _checked(
-    pack: Pack, settings: Settings, arrays: Arrays, states: Sequence[RowState], log: logging.Logger
-) -> Pack:
+def _checked(pack: Pack, states: Sequence[RowState], log: logging.Logger) -> Pack:
     """The pack, or the same rows looped where going forward together would train something else."""
-    if settings.forward == "loop":
+    if pack.settings.forward == "loop":
         return pack
     reason = pack.check()
     if reason is None:
         return pack
     log.warning("looped: %s", reason)
-    return Pack(replace(settings, forward="loop"), arrays, states)
+    return Pack(replace(pack.settings, forward="loop"), pack.arrays, states)
 
 
 @contextmanager
@@ -180,20 +153,22 @@ def _watched(path: Path, limit_s: float | None) -> Iterator[Callable[[], None]]:
 
 
 class _Pace:
-    """What happens after an epoch, at most twice a second: a beat; and in long legs a checkpoint."""
+    """What happens after an epoch: a sign of life, in long legs a checkpoint, at most twice a second a beat."""
 
     def __init__(
         self,
-        checkpoint_s: float,
         beat: Callable[[float], bool],
+        alive: Callable[[], None],
         store: Callable[[], None],
+        checkpoint_s: float,
         log: logging.Logger,
     ) -> None:
-        self._checkpoint_s, self._beat, self._store, self._log = checkpoint_s, beat, store, log
+        self._beat, self._alive, self._store, self._checkpoint_s, self._log = beat, alive, store, checkpoint_s, log
         self._stored = self._beaten = time.monotonic()
         self.row_epochs = 0  # trained in this attempt
 
     def on_epoch(self, pack: Pack) -> bool:
+        self._alive()
         self.row_epochs += len(pack.records)
         now = time.monotonic()
         if now - self._stored >= self._checkpoint_s:
@@ -205,16 +180,15 @@ class _Pace:
         self._beaten = now
         records = [*pack.records, *(state.record for state in pack.done)]
         share = sum(r.epoch for r in records) / sum(int(r.params["epochs"]) for r in records)
-        self._log.info(
-            "%.0f %% done, %d row-epochs, best %s %s",
-            100 * share, self.row_epochs, pack.arrays.metric, _best(records, pack.arrays.metric),
-        )  # fmt: skip
+        best = _best(records, pack.arrays.metric)
+        self._log.info("%.0f %% done, %d row-epochs, %s", 100 * share, self.row_epochs, best)
         return self._beat(share)
 
 
 def _best(records: Sequence[Record], metric: str) -> str:
     values = [record.best[metric] for record in records if record.best]
-    return f"{(max if METRICS[metric].sign > 0 else min)(values):.4g}" if values else "none yet"
+    best = f"{(max if METRICS[metric].sign > 0 else min)(values):.4g}" if values else "none yet"
+    return f"best {metric} {best}"
 
 
 def _outcome(state: RowState, leg: int, metric: str) -> Outcome:

@@ -42,10 +42,10 @@ class LegTrainable(tune.Trainable):
     Tune ends an actor for which nothing is staged, and until there is a plan nothing is.
     """
 
-    def setup(self, config: dict[str, Any], work: Work, arrays: Any, ledger: Any, device: str) -> None:
+    def setup(self, config: dict[str, Any], work: Work, arrays: Any, ledger: Any) -> None:
         ignore_ctrl_c()
         die_with_parent()
-        self.work, self.ledger, self.device = work, ledger, device
+        self.work, self.ledger = work, ledger
         self.arrays: Arrays = ray.get(arrays) if isinstance(arrays, ray.ObjectRef) else arrays
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -59,7 +59,7 @@ class LegTrainable(tune.Trainable):
                 self._run(config["leg"], config["params"])
             elif self.iteration == 0:
                 shapes, workers = config["shapes"], config["workers"]
-                return {"probes": _probe_shapes(shapes, self.work, self.arrays, self.device, workers)}
+                return {"probes": _probe_shapes(shapes, self.work, self.arrays, workers)}
             else:
                 while ray.get(self.ledger.awaits_plan.remote()):
                     time.sleep(_POLL_S)
@@ -74,8 +74,8 @@ class LegTrainable(tune.Trainable):
         if not ray.get(self.ledger.start.remote(launch, leg.leg, leg.trials)):
             return
         listener = _Telling(self.ledger, launch, leg.leg)
-        ended = run_leg(leg, params, self.work, self.arrays, self.device, listener)
-        ray.get(self.ledger.report.remote(launch, leg.leg, ended.outcomes))
+        outcomes = run_leg(leg, params, self.work, self.arrays, listener)
+        ray.get(self.ledger.report.remote(launch, leg.leg, outcomes))
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,13 @@ def _failure(error: BaseException) -> Failure:
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|bad_alloc|cannot allocate memory", re.IGNORECASE)
 
 
-def _probe_shapes(shapes: Sequence[Shape], work: Work, arrays: Arrays, device: str, workers: int) -> list[Any]:
+def _probe_shapes(shapes: Sequence[Shape], work: Work, arrays: Arrays, workers: int) -> list[Any]:
     """Probes shapes on a worker, so that they are measured where they will train; pairs of name and probe."""
     import torch
 
     torch.set_num_threads(1)
-    settings = Settings(work.seed, NETS[work.net], "vmap", device)
-    memory = _free_memory(device) / (2 * workers)
+    settings = Settings(work.seed, NETS[work.net], "vmap", work.device)
+    memory = _free_memory(work.device) / (2 * workers)
     return [(s.name, probing.probe(settings, arrays, s.params, s.trials, memory)) for s in shapes]
 
 
