@@ -18,7 +18,7 @@ from safetensors import safe_open
 from hpsearch.data import preprocess
 from hpsearch.data.dataset import Target
 from hpsearch.data.preprocess import Category, Number, TableSchema
-from hpsearch.errors import UserError
+from hpsearch.errors import DiskFullError, UserError
 from hpsearch.export import bundle, manifest
 from hpsearch.export.card import plain, readme
 from hpsearch.export.predict import load
@@ -131,7 +131,7 @@ def test_a_failed_export_leaves_the_old_one(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(bundle, failing, full)
-    with pytest.raises(UserError, match="No space left"):
+    with pytest.raises(DiskFullError, match="no space left"):
         bundle.write(folder, *table_case[:4], make_card(3))
     assert snapshot(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
