@@ -104,8 +104,8 @@ def _states(folder: Folder, leg: Leg, params: Sequence[Mapping[str, Any]], log: 
 def _stored_states(folder: Folder, leg: Leg, log: logging.Logger) -> dict[int, RowState]:
     """The leg's rows on disk: its own, else those of the leg that it was split from.
 
-    A damaged file is set aside; its rows are trained again, to the same numbers. A row without tensors that has
-    not ended is as good as none.
+    A damaged file is set aside; its rows are trained again, to the same numbers. A row without tensors counts only
+    where its own leg has left them out: it has ended, and is not worth its place.
     """
     for number in (leg.leg, *leg.after):
         try:
@@ -115,7 +115,8 @@ def _stored_states(folder: Folder, leg: Leg, log: logging.Logger) -> dict[int, R
         except DamagedError as error:
             log.warning("%s; set aside as %s", error, set_aside(folder.rows(number)).name)
             continue
-        return {state.record.trial: state for state in states if state.tensors or state.record.ended}
+        own = number == leg.leg
+        return {s.record.trial: s for s in states if s.tensors or (own and s.record.ended)}
     return {}
 
 

@@ -35,8 +35,14 @@ class Shelf:
         return {trial: leg for trial, leg in self.ended().items() if trial in self.heads[leg].stored}
 
     def lost(self, rows: Sequence[Row], direction: str, budget_bytes: float) -> set[int]:
-        """Finished trials that are worth their place on the disk and are in no file."""
-        return standing.kept(rows, direction, budget_bytes) - self.ended().keys()
+        """Finished trials that are worth their place on the disk and whose file is gone.
+
+        One that was thinned in the file of its own leg, or of a later one, is gone on purpose.
+        """
+        ended, stored = self.ended(), self.rows()
+        legs = {row["number"]: row["outcome"]["leg"] for row in rows if row["outcome"]}
+        kept = standing.kept(rows, direction, budget_bytes)
+        return {trial for trial in kept if trial not in stored and ended.get(trial, -1) < legs[trial]}
 
     def sweep(self, rows: Sequence[Row], direction: str, budget_bytes: float, running: Collection[int]) -> None:
         """Leaves out the tensors of finished trials that are worth their place no longer.
