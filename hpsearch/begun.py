@@ -56,6 +56,17 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
         raise UserError(f"{prepared.place}: search.trials: {drawn} are drawn already, got {count}")
 
 
+def refuse_links(folder: Folder) -> None:
+    """A file of a run that is a link to another would be written through: into anybody's file.
+
+    Raises:
+        UserError: the run folder has one.
+    """
+    for path in sorted(folder.root.rglob("*")) if folder.root.is_dir() else ():
+        if path.is_symlink() and not path.is_dir():
+            raise UserError(f"{path}: is a link, and a run's files are files; remove it")
+
+
 def enter(folder: Folder, prepared: Prepared, tell: Tell) -> None:
     """Writes what identifies the run: the study with its overrides, where it came from, a hash of its data."""
     for path in _identity(folder, prepared.study.name).damaged:

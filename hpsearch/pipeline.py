@@ -34,6 +34,7 @@ def launch(
         KeyboardInterrupt: it was stopped; launching again goes on.
     """
     folder = Folder(runs / load_study(path).name)
+    begun.refuse_links(folder)
     refuse_held(folder.root)  # before the data are read, which may take long
     prepared = prepare(path, overrides)
     given = packing.read(plan) if plan else None

@@ -51,6 +51,12 @@ def begin_without_origin(folder: Path, stack: ExitStack) -> None:
     Folder(folder / "runs" / "a").origin.unlink()
 
 
+def begin_with_a_link(folder: Path, stack: ExitStack) -> None:
+    begin(folder, stack)
+    (folder / "mine.txt").write_text("mine", encoding="utf-8")
+    (folder / "runs" / "a" / "logs" / "leg-00000.log").symlink_to(folder / "mine.txt")
+
+
 def a_file_for_runs(folder: Path, stack: ExitStack) -> None:
     (folder / "runs").write_text("mine", encoding="utf-8")
 
@@ -140,6 +146,7 @@ CASES = {
     "other data in the run": Case("differs in data.source", data(source="rare.csv", target="b"), (), "a", begin),
     "fewer trials than drawn": Case("search.trials: 4 are drawn already, got 3", search(trials=3), before=begin),
     "a run that is held": Case("the run is held by another launch (process", {}, (), "a", begin_and_hold),
+    "a link among the run's files": Case("is a link", {}, (), "leg", begin_with_a_link),
     "a run without its origin": Case("", {}, (), "a", begin_without_origin),
 }  # fmt: skip
 NOT_BUILT = {

@@ -297,8 +297,11 @@ def _sound(row: dict[str, Any]) -> dict[str, Any]:
     """A row as it is; an error where it is none that a ledger wrote."""
     if row["outcome"] is not None:
         outcome = Outcome(**row["outcome"])
-        if not isinstance(outcome.leg, int) or not all(isinstance(v, float) for v in outcome.scores.values()):
+        numbers = [*outcome.scores.values(), *([row["value"]] if row["state"] == "complete" else [])]
+        if not isinstance(outcome.leg, int) or not all(isinstance(number, float) for number in numbers):
             raise ValueError(f"trial {row['number']} has no sound outcome")
+        if row["state"] == "complete" and not {"log_loss", "rmse"} & outcome.scores.keys():
+            raise ValueError(f"trial {row['number']} has neither a log loss nor an rmse")
     elif row["state"] in ("complete", "failed"):
         raise ValueError(f"trial {row['number']} ended without an outcome")
     return row

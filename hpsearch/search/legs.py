@@ -94,7 +94,8 @@ def run_leg(
 def _states(folder: Folder, leg: Leg, params: Sequence[Mapping[str, Any]], log: logging.Logger) -> list[RowState]:
     """The leg's rows, from disk as far as they are there, else at their first epoch."""
     trials = ", ".join(map(str, leg.trials))
-    log.info("leg %d, process %d: trials %s, %s: %s", leg.leg, os.getpid(), trials, leg.forward, leg.why)
+    why = " ".join(leg.why.split())  # a plan may come from anybody
+    log.info("leg %d, process %d: trials %s, %s: %s", leg.leg, os.getpid(), trials, leg.forward, why)
     found = _stored_states(folder, leg, log)
     if found:
         log.info("%d rows go on from disk", len(found))
@@ -137,6 +138,7 @@ def _watched(path: Path, limit_s: float | None) -> Iterator[Callable[[], None]]:
 
     What each thread was doing then is in `path`. This is done by a thread of C, which no Python code holds up.
     """
+    path.unlink(missing_ok=True)
     if limit_s is None:
         yield lambda: None
         return

@@ -13,6 +13,7 @@ from hpsearch.errors import DamagedError, UserError
 from hpsearch.files import set_aside
 from hpsearch.folder import Folder
 from hpsearch.pack import checkpoint
+from hpsearch.pack.checkpoint import Record
 from hpsearch.search import ledger, packing
 from hpsearch.search.job import Job
 from hpsearch.search.packing import Leg, Plan
@@ -38,7 +39,7 @@ def recover(job: Job, tell: Callable[[str], None]) -> Found:
     _remove_unfinished(job.folder)
     for text in ledger.recover(job.folder.ledger, job.name):
         tell(text)
-    shelf = _sound_shelf(job.folder, tell)
+    shelf = _sound_shelf(job, tell)
     rows = ledger.read(job.folder.ledger, job.name)
     plan = _sound_plan(job, shelf, tell)
     used = [*shelf.heads, *(leg.leg for leg in plan.legs), *(r["outcome"]["leg"] for r in rows if r["outcome"])]
@@ -58,14 +59,24 @@ def _remove_unfinished(folder: Folder) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _sound_shelf(folder: Folder, tell: Callable[[str], None]) -> Shelf:
-    """The rows' files that are as they were written; the others are set aside."""
-    for path in folder.rows_of_legs().values():
+def _sound_shelf(job: Job, tell: Callable[[str], None]) -> Shelf:
+    """The rows' files that are as they were written, for this study; the others are set aside."""
+    for path in job.folder.rows_of_legs().values():
         try:
-            checkpoint.load(path)
+            for state in checkpoint.load(path):
+                if not _is_of(job, state.record):
+                    raise DamagedError(f"{path}: the row of trial {state.record.trial} is another study's")
         except DamagedError as error:
             tell(f"{error}; set aside as {set_aside(path).name}")
-    return Shelf.look(folder)
+    return Shelf.look(job.folder)
+
+
+def _is_of(job: Job, record: Record) -> bool:
+    """Whether a row is of a trial of this study; a parameter that only one of them knows does not count."""
+    if not 0 <= record.trial < len(job.params):
+        return False
+    params = job.params[record.trial]
+    return all(record.params[name] == params[name] for name in params.keys() & record.params.keys())
 
 
 def _sound_plan(job: Job, shelf: Shelf, tell: Callable[[str], None]) -> Plan:
@@ -73,7 +84,10 @@ def _sound_plan(job: Job, shelf: Shelf, tell: Callable[[str], None]) -> Plan:
     path = job.folder.plan
     try:
         if path.exists():
-            return packing.read(path)
+            plan = packing.read(path)
+            if plan.trials <= set(range(len(job.params))):
+                return plan
+            raise UserError(f"{path}: is another study's")
     except UserError as error:
         tell(f"{error}; set aside as {set_aside(path).name}, and put together from the rows' files")
     plan = job.plan or rebuilt([head.about for head in shelf.heads.values()])

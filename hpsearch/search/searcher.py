@@ -120,7 +120,7 @@ class Legs(Searcher):
     def _named(self, failure: Failure, leg: Leg) -> Failure:
         """The failure, with its cause where the process was ended because the leg hung."""
         hang = self.job.folder.hang(leg.leg)
-        if failure.kind == "death" and hang.exists() and hang.stat().st_size > 0:
+        if self.job.hang_s is not None and failure.kind == "death" and hang.exists() and hang.stat().st_size > 0:
             text = (
                 f"no epoch ended within {self.job.hang_s:g} s (resources.trial_timeout); what it was doing: {hang}"
             )

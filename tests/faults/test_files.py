@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,23 @@ def test_rows_that_are_worth_their_place_no_longer_are_thinned(
     pipeline.launch(tmp_path / "tiny.yaml", tmp_path, Overrides(trials=8))  # thinned rows are not lost ones
     assert len(Shelf.look(folder).ended()) == 8
     assert sum(path.stat().st_size for path in folder.rows_of_legs().values()) < 60_000
+
+
+@pytest.mark.slow
+def test_rows_and_a_plan_of_another_study_are_set_aside(
+    study: Path, finished: Folder, stopped: Folder, tmp_path: Path
+) -> None:
+    folder, heard = Folder(tmp_path / "tiny"), Heard()
+    shutil.copytree(stopped.root, folder.root)
+    states = checkpoint.load(folder.rows(0))
+    for state in states:
+        state.record.params["lr"] = 0.5
+    checkpoint.store(folder.rows(0), states, checkpoint.head(folder.rows(0)).about)
+    plan = read(folder.plan)
+    replace(plan, legs=(*plan.legs, replace(plan.legs[0], leg=9, trials=(99,)))).write(folder.plan)
+    pipeline.launch(study, tmp_path, reporter=heard)
+    assert len([note for note in heard.notes if "another study's; set aside" in note]) == 2
+    check_same(finished, folder, trials=6)
 
 
 def test_a_write_that_was_broken_off_is_removed(study: Path, stopped: Folder, tmp_path: Path) -> None:

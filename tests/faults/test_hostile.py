@@ -26,6 +26,7 @@ from hpsearch.export.manifest import sealed
 from hpsearch.pack import checkpoint
 from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.search import ledger, packing
+from hpsearch.search.messages import Entry, Outcome
 from hpsearch.study import load_study
 from hpsearch.validate import check_names, check_task
 
@@ -100,6 +101,11 @@ def test_a_checkpoint_that_was_altered_is_refused(change: Any, rows: Path) -> No
     rewritten(rows, change)
     with pytest.raises(DamagedError, match=str(rows)):
         checkpoint.load(rows)
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DamagedError, match=str(tmp_path)):
+        checkpoint.load(tmp_path)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])
@@ -192,6 +198,27 @@ def test_a_journal_of_nonsense_is_set_aside(line: dict[str, Any], tmp_path: Path
     (told,) = ledger.recover(path, "study")
     assert "set aside as ledger.journal.damaged-" in told
     assert ledger.Ledger(str(path), "study", "minimize").begin([]) == 1
+
+
+@pytest.mark.parametrize(
+    ("sound", "odd"),
+    [
+        ('"scores":{"log_loss":', '"scores":{"other":'),
+        ('"values":[', '"values":null,"x":['),
+        ('"leg":0', '"leg":"../x"'),
+    ],
+)
+def test_a_journal_with_an_odd_outcome_is_set_aside(sound: str, odd: str, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.journal"
+    book = ledger.Ledger(str(path), "study", "minimize")
+    launch = book.begin([Entry({}, {}, {"epochs": 3})])
+    book.report(launch, 0, {0: Outcome(0.5, {"log_loss": 0.5}, 1, 3, 1.0, leg=0)})
+    assert len(ledger.read(path, "study")) == 1
+    text = path.read_text()
+    assert sound in text
+    path.write_text(text.replace(sound, odd))
+    with pytest.raises(DamagedError, match="is not the ledger of"):
+        ledger.read(path, "study")
 
 
 def test_a_status_of_a_broken_run_is_a_sentence(tmp_path: Path) -> None:

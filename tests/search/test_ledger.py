@@ -20,7 +20,7 @@ def entries(count: int) -> list[Entry]:
 
 
 def outcome(value: float, leg: int = 0) -> Outcome:
-    return Outcome(value, {"accuracy": value}, best_epoch=2, epochs=3, seconds=1.0, leg=leg)
+    return Outcome(value, {"accuracy": value, "log_loss": 0.1}, best_epoch=2, epochs=3, seconds=1.0, leg=leg)
 
 
 @pytest.fixture
