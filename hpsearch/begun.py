@@ -37,7 +37,8 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
     count, name = prepared.study.search.trials, prepared.study.name
     if plan is not None and plan.trials != set(range(count)):
         raise UserError(f"--plan: the plan has {len(plan.trials)} trials, and the study {count}")
-    if not folder.study.exists() and not folder.origin.exists():
+    manifest.refuse_strangers(folder.export)
+    if not any(path.exists() for path in (folder.study, folder.origin, folder.ledger, folder.summary)):
         return
     before = _identity(folder, name)
     if before.study is None or before.data is None:
@@ -53,7 +54,9 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
         )
     drawn = _drawn(folder, name)
     if count < drawn:
-        raise UserError(f"{prepared.place}: search.trials: {drawn} are drawn already, got {count}")
+        raise UserError(
+            f"{prepared.place}: search.trials: {drawn} are drawn already, got {count}; give {drawn} or more"
+        )
 
 
 def refuse_links(folder: Folder) -> None:
@@ -99,6 +102,8 @@ def is_finished(folder: Folder, study: Study, tell: Tell) -> bool:
     summary = read_json(folder.summary)
     there = [folder.trials, folder.members, *([] if summary["no_export"] else [folder.export])]
     counts = summary["trials"]
+    if folder.trials.exists() and len(pd.read_csv(folder.trials)) != sum(counts.values()):
+        tell(f"{folder.trials}: is damaged; set aside as {set_aside(folder.trials).name}, and made anew")
     whole = counts["waiting"] == 0 and sum(counts.values()) == study.search.trials
     return bool(whole and all(path.exists() for path in there))
 
@@ -106,14 +111,20 @@ def is_finished(folder: Folder, study: Study, tell: Tell) -> bool:
 def _is_summary(path: Path) -> bool:
     try:
         value = read_json(path)
-        return set(value["trials"]) == {"complete", "pruned", "failed", "waiting"} and "no_export" in value
-    except (DamagedError, KeyError, TypeError):
+        whole = value.keys() >= {"study", "best", "ensemble", "student", "seconds", "test_scored", "no_export"}
+        return whole and set(value["trials"]) == {"complete", "pruned", "failed", "waiting"}
+    except (DamagedError, KeyError, TypeError, AttributeError):
         return False
+
+
+def _ends(path: Path) -> bool:
+    """Whether a file's last line is whole."""
+    return path.read_bytes().endswith(b"\n")
 
 
 def _is_table(path: Path) -> bool:
     try:
-        return list(pd.read_csv(path, nrows=1).columns[:3]) == ["number", "state", "value"]
+        return list(pd.read_csv(path).columns[:3]) == ["number", "state", "value"] and _ends(path)
     except ValueError:  # pandas' errors are among these
         return False
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from hpsearch.errors import UserError
-from hpsearch.files import told_when_full
+from hpsearch.files import is_full, told_when_full
 
 _LOCK = ".lock"
 
@@ -22,7 +22,7 @@ def hold(root: Path) -> Iterator[None]:
     Raises:
         UserError: another launch holds it.
     """
-    with told_when_full(root), (root / _LOCK).open("a+", encoding="utf-8") as file:
+    with told_when_full(root), _opened(root / _LOCK) as file:
         if not _locked(file, fcntl.LOCK_EX):
             raise _held(root, file)
         file.truncate(0)
@@ -42,6 +42,24 @@ def refuse_held(root: Path) -> None:
         with (root / _LOCK).open(encoding="utf-8") as file:
             if not _locked(file, fcntl.LOCK_SH):
                 raise _held(root, file)
+
+
+def is_held(root: Path) -> bool:
+    """Whether a launch holds a run folder."""
+    try:
+        refuse_held(root)
+    except UserError:
+        return True
+    return False
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _locked(file: TextIO, kind: int) -> bool:

@@ -10,6 +10,7 @@ import pandas as pd
 from hpsearch.errors import DamagedError, UserError
 from hpsearch.files import read_json
 from hpsearch.folder import Folder
+from hpsearch.lock import is_held
 from hpsearch.search import ledger
 from hpsearch.study import Study, load_study
 
@@ -71,18 +72,20 @@ class Run:
         return self.folder.export
 
     def status(self) -> dict[str, Any]:
-        """Where the run stands: its trials by state, the best value so far, whether it has its results."""
-        rows = self._rows()
-        states = [row["state"] for row in rows]
+        """Where the run stands: trials by state, the best value, whether a launch is at it, whether it is over."""
+        rows, total = self._rows(), self.study.search.trials
+        held = is_held(self.folder.root)
+        states = [row["state"] if held or row["state"] != "running" else "waiting" for row in rows]
         values = [row["value"] for row in rows if row["value"] is not None]
         up = bool(values) and ledger.direction(self.folder.ledger, self.study.name) == "maximize"
         best = (max if up else min)(values, default=None)
         return {
             "study": self.study.name,
             "trials": {s: states.count(s) for s in ("complete", "pruned", "failed", "running", "waiting")},
-            "total": self.study.search.trials,
+            "total": total,
             "best": best,
-            "finished": self.summary is not None,
+            "launched": held,
+            "finished": self.summary is not None and "waiting" not in states and len(states) == total,
         }
 
 

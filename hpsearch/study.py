@@ -110,7 +110,7 @@ class Resources(_Strict):
 
 
 class Student(_Strict):
-    trials: Annotated[int, Field(ge=1)] = 8
+    trials: Annotated[int, Field(ge=1, le=50)] = 8
 
 
 class Squeeze(_Strict):

@@ -104,6 +104,11 @@ def _closing_lines(summary: dict[str, Any], root: Path) -> list[str]:
         f"gain of the ensemble over the best trial, cross-fitted on validation: {gain['value']} "
         f"(95 % {gain['low']} to {gain['high']}; naive {gain['naive']})",
         f"took {_time(summary['seconds']['total'])}",
+        *(
+            [f"{summary['trials']['waiting']} trials wait: launch again to go on"]
+            if summary["trials"]["waiting"]
+            else []
+        ),
         f"trials   {root / 'trials.csv'}",
         f"summary  {root / 'summary.json'}",
     ]
@@ -138,5 +143,7 @@ def _counts(trials: dict[str, int]) -> str:
 def standing(status: dict[str, Any]) -> str:
     """`hpsearch status` in a line."""
     best = "none yet" if status["best"] is None else f"{status['best']:.6g}"
-    end = "finished" if status["finished"] else "not finished"
-    return f"{status['study']}: {end}; {_counts(status['trials'])} of {status['total']} trials; best {best}"
+    end = "finished" if status["finished"] else "not finished; launch again to go on"
+    end = "a launch is at it" if status["launched"] else end
+    counts = _counts(status["trials"]) or "none drawn"
+    return f"{status['study']}: {end}; {counts} of {status['total']} trials; best {best}"

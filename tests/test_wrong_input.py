@@ -51,6 +51,18 @@ def begin_without_origin(folder: Path, stack: ExitStack) -> None:
     Folder(folder / "runs" / "a").origin.unlink()
 
 
+def begin_and_forget(folder: Path, stack: ExitStack) -> None:
+    begin_without_origin(folder, stack)
+    Folder(folder / "runs" / "a").study.unlink()
+
+
+def begin_with_a_stranger(folder: Path, stack: ExitStack) -> None:
+    begin(folder, stack)
+    export = Folder(folder / "runs" / "a").export
+    export.mkdir()
+    (export / "mine.csv").write_text("mine", encoding="utf-8")
+
+
 def begin_with_a_link(folder: Path, stack: ExitStack) -> None:
     begin(folder, stack)
     (folder / "mine.txt").write_text("mine", encoding="utf-8")
@@ -147,6 +159,8 @@ CASES = {
     "fewer trials than drawn": Case("search.trials: 4 are drawn already, got 3", search(trials=3), before=begin),
     "a run that is held": Case("the run is held by another launch (process", {}, (), "a", begin_and_hold),
     "a link among the run's files": Case("is a link", {}, (), "leg", begin_with_a_link),
+    "a run that forgot its study": Case("is missing or broken", {}, (), "a", begin_and_forget),
+    "a file in the export": Case("holds 'mine.csv'", {}, (), "export", begin_with_a_stranger),
     "a run without its origin": Case("", {}, (), "a", begin_without_origin),
 }  # fmt: skip
 NOT_BUILT = {

@@ -44,7 +44,7 @@ def write(
     assert len(card.members) == len(members)
     folder = folder.resolve()  # what a link points to is replaced, not the link
     try:
-        _must_be_free(folder)
+        manifest.refuse_strangers(folder)
         graph = build_graph(members, weights, schema, target)
         with told_when_full(folder):
             beside = _make_beside(folder)
@@ -114,19 +114,6 @@ def _manifest(
 def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
     """JSON has no NaN: a metric that could not be taken is null."""
     return {name: value if math.isfinite(value) else None for name, value in values.items()}
-
-
-def _must_be_free(folder: Path) -> None:
-    """An export replaces an export or nothing: a folder with anything else in it is never touched."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: an export is a folder, and this is a file")
-    others = (
-        sorted({path.name for path in folder.iterdir()} - {*manifest.FILES, manifest.NAME})
-        if folder.exists()
-        else []
-    )
-    if others:
-        raise UserError(f"{folder}: holds {others[0]!r}, which is no part of an export; choose another folder")
 
 
 def _make_beside(folder: Path) -> Path:

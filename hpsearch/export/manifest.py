@@ -47,6 +47,21 @@ def read(folder: Path) -> dict[str, Any]:
     return body
 
 
+def refuse_strangers(folder: Path) -> None:
+    """An export replaces an export or nothing: a folder with anything else in it is never touched.
+
+    Raises:
+        UserError: there is something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: an export is a folder, and this is a file")
+    others = sorted({path.name for path in folder.iterdir()} - {*FILES, NAME}) if folder.exists() else []
+    if others:
+        raise UserError(
+            f"{folder}: holds {others[0]!r}, which is no part of an export; move it, or choose another folder"
+        )
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -334,7 +334,7 @@ def recover(path: Path, name: str) -> list[str]:
         held = _hold(path)
         tail = mend(path)
         if tail is not None:
-            told.append(f"{path}: its end could not be read and was set aside as {tail.name}")
+            told.append(f"{path}: from its first line that could not be read it was set aside as {tail.name}")
         try:
             read(path, name)
         except DamagedError as error:

@@ -19,7 +19,8 @@ from hpsearch.search.job import Job
 from hpsearch.search.packing import Leg, Plan
 from hpsearch.search.shelf import Shelf
 
-_UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}")  # a write that a kill broke off (`files.write_with`)
+# what a kill left of a write (`files.write_with`) or of an export that was being put in place
+_UNFINISHED = re.compile(r"\.([0-9]{5}\.safetensors|[a-z]+\.(yaml|json|csv)|export)\.[a-z0-9_]{8}(\.old)?")
 
 
 @dataclass(frozen=True)

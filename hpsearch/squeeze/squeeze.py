@@ -1,5 +1,8 @@
 """From finished trials to results: the best, the ensemble, the student. The test part is scored last, and once."""
 
+import json
+import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -7,8 +10,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from hpsearch.errors import RunError
-from hpsearch.files import write_json
+from hpsearch.errors import DamagedError, RunError
+from hpsearch.files import read_json, write_json
 from hpsearch.folder import Folder
 from hpsearch.prepare import Prepared
 from hpsearch.search import ledger, runner
@@ -121,8 +124,12 @@ def _distil(
     job = Job(
         name=f"{study.name}-student", folder=folder, seed=space.seed, net=study.net,
         entries=distill.entries(draws), params=draws, arrays=arrays, workers=workers, gpus=prepared.gpus,
-        evaluate=study.search.evaluate, **prepared.care,
+        evaluate=study.search.evaluate, **{**prepared.care, "budget_bytes": math.inf},
     )  # fmt: skip
+    _begin_anew_if_changed(
+        folder, {"draws": draws, "teacher": [result.ensemble["members"], result.ensemble["weights"]]}
+    )
+    report.note(f"distil: {count} students of the ensemble, and {count} of the same nets without a teacher")
     runner.run(job, None, report)
     rows = ledger.read(folder.ledger, job.name)
     found = {}
@@ -134,3 +141,16 @@ def _distil(
         found[what] = ranked[0].trial
     size = sum(parameter.numel() for parameter in result.teams["student"].nets[0].parameters())
     result.student = {"trial": found["student"], "parameters": size, "alone": {"trial": found["alone"]}}
+
+
+def _begin_anew_if_changed(folder: Folder, of: dict[str, Any]) -> None:
+    """Removes a search for students of another teacher or structure: the study went on since."""
+    of = json.loads(json.dumps(of))
+    try:
+        same = read_json(folder.origin) == of
+    except (FileNotFoundError, DamagedError):
+        same = False
+    if not same:
+        shutil.rmtree(folder.root, ignore_errors=True)
+        folder.create()
+        write_json(folder.origin, of)

@@ -185,6 +185,23 @@ def test_rows_and_a_plan_of_another_study_are_set_aside(
     check_same(finished, folder, trials=6)
 
 
+@pytest.mark.slow
+def test_a_small_budget_leaves_room_for_students(study: Path, ray_cluster: None, tmp_path: Path) -> None:
+    text = study.read_text().replace("student: null", "student: {trials: 2}") + "resources: {disk_gb: 1e-6}\n"
+    (tmp_path / "tiny.yaml").write_text(text)
+    folder = pipeline.launch(tmp_path / "tiny.yaml", tmp_path)
+    assert read_json(folder.summary)["student"]["alone"]["test"]
+
+
+@pytest.mark.parametrize("damage", [cut, zeroed])
+def test_a_table_of_trials_that_is_cut_is_made_anew(
+    damage: Callable[[Path], None], study: Path, finished: Folder, tmp_path: Path
+) -> None:
+    told = launch_again(study, finished, tmp_path, damage, "trials.csv")
+    assert "trials.csv: is damaged; set aside as" in "".join(told)
+    assert len((tmp_path / "tiny" / "trials.csv").read_text().splitlines()) == 7
+
+
 def test_a_write_that_was_broken_off_is_removed(study: Path, stopped: Folder, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "tiny")
     shutil.copytree(stopped.root, folder.root)

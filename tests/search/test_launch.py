@@ -122,6 +122,16 @@ def test_a_timeout_leaves_trials_waiting_and_the_next_launch_finishes_them(
     same(rows_of(run), rows_of(folder))
 
 
+def assert_students_learn_from_the_new_ensemble(folder: Folder) -> None:
+    summary, origin = (json.loads(path.read_text()) for path in (folder.summary, folder.student.origin))
+    assert origin["teacher"][0] == summary["ensemble"]["members"]
+    best = rows_of(folder)[summary["best"]["trial"]].record.params
+    students = rows_of(folder.student)
+    assert sorted(students) == [0, 1, 2, 3]
+    assert all(state.record.params["width"] == best["width"] for state in students.values())
+    assert students[0].record.params["lr"] == best["lr"]
+
+
 def test_a_longer_study_keeps_its_trials_and_says_that_the_test_was_scored_again(
     run: Folder, study: Path, tmp_path: Path
 ) -> None:
@@ -133,6 +143,7 @@ def test_a_longer_study_keeps_its_trials_and_says_that_the_test_was_scored_again
     summary = json.loads(folder.summary.read_text())
     assert summary["trials"]["complete"] == 6
     assert summary["test_scored"] == 2
+    assert_students_learn_from_the_new_ensemble(folder)
     with pytest.raises(UserError, match="6 are drawn already, got 5"):
         pipeline.launch(study, tmp_path, Overrides(trials=5))
 
