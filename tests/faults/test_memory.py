@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import pytest
 from launches import Process, family, finish, launch
 
 from hpsearch.folder import Folder
@@ -33,6 +34,7 @@ def limit(process: Process) -> bool:
     return bounded
 
 
+@pytest.mark.slow
 def test_a_leg_that_does_not_fit_in_memory_is_split_and_finished(tmp_path: Path) -> None:
     study, folder = tmp_path / "wide.yaml", Folder(tmp_path / "wide")
     study.write_text(WIDE)

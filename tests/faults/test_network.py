@@ -15,6 +15,7 @@ from hpsearch.folder import Folder
 KNOCK = "import ray, sys; ray.init(address=sys.argv[1])"
 
 
+@pytest.mark.slow
 def test_ports_are_on_loopback_and_a_stranger_is_refused(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
