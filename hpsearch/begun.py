@@ -1,5 +1,6 @@
 """What a run folder already holds, against the study that is launched into it."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,10 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
     if before.study is None or before.data is None:
         lost = folder.study if before.study is None else folder.origin
         raise UserError(f"{lost}: is missing or broken; give --runs another folder")
-    changed = [f"{key}: {old!r} → {new!r}" for key, old, new in _differences(before.study, _fixed(prepared.study))]
+    changed = [
+        f"{key}: {_told(old)} → {_told(new)}"
+        for key, old, new in _differences(before.study, _fixed(prepared.study))
+    ]
     if before.data != prepared.dataset.fingerprint():
         changed.append("data.source: its rows")
     if changed:
@@ -104,6 +108,10 @@ def is_finished(folder: Folder, study: Study, tell: Tell) -> bool:
     counts = summary["trials"]
     if folder.trials.exists() and len(pd.read_csv(folder.trials)) != sum(counts.values()):
         tell(f"{folder.trials}: is damaged; set aside as {set_aside(folder.trials).name}, and made anew")
+    if folder.members.exists() and read_json(folder.members) != summary["ensemble"]:
+        tell(
+            f"{folder.members}: is not the summary's; set aside as {set_aside(folder.members).name}, and made anew"
+        )
     whole = counts["waiting"] == 0 and sum(counts.values()) == study.search.trials
     return bool(whole and all(path.exists() for path in there))
 
@@ -155,16 +163,18 @@ _RESULTS: dict[str, Callable[[Path], bool]] = {
 def _identity(folder: Folder, name: str) -> Identity:
     damaged = []
     study: dict[str, Any] | None = None
-    data: str | None = None
+    data = ledger.data(folder.ledger, name)
     try:
         origin = read_json(folder.origin)
-        study, data = origin.get("fixed"), origin["data"]
+        study = origin.get("fixed")
+        if data is None:
+            data = origin["data"]
+        elif data != origin["data"]:
+            damaged.append(folder.origin)
     except FileNotFoundError:
-        pass  # the ledger may know
+        pass  # the others know
     except (DamagedError, KeyError, TypeError, AttributeError):
         damaged.append(folder.origin)
-    if data is None:
-        data = ledger.data(folder.ledger, name)
     try:
         study = _fixed(load_study(folder.study))
     except UserError:
@@ -183,6 +193,10 @@ def _drawn(folder: Folder, name: str) -> int:
 def _fixed(study: Study) -> dict[str, Any]:
     """What may not change once the study has begun."""
     return study.model_dump(mode="json", exclude={"resources": True, "search": {"trials": True, "timeout": True}})
+
+
+def _told(value: Any) -> str:
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _differences(a: Any, b: Any, place: str = "") -> list[tuple[str, Any, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,6 @@ from hpsearch.errors import RunError, UserError
 
 app = typer.Typer(
     name="hpsearch",
-    help="Runs the recipe for training neural nets: random search in packs, ensemble, distil, export.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -20,6 +20,21 @@ app = typer.Typer(
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file, such as studies/digits.yaml.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/digits.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"hpsearch {version('hpsearch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Runs the recipe for training neural nets: random search in packs, ensemble, distil, export."""
 
 
 def _console() -> Console:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import re
 import tempfile
@@ -104,3 +105,12 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def finite(value: Any) -> Any:
+    """JSON has no NaN: a number that could not be taken (an AUROC of one class) is null."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -23,7 +23,10 @@ class Run:
 
     @cached_property
     def study(self) -> Study:
-        return load_study(self.folder.study)
+        try:
+            return load_study(self.folder.study)
+        except UserError as error:
+            raise UserError(f"{error}; launching its study again writes it anew") from None
 
     @property
     def trials(self) -> pd.DataFrame:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -82,12 +82,12 @@ class Data(_Strict):
     split: Split = Split()
 
 
-def _reads(text: str) -> str:
+def _reads(text: Any) -> Any:
     seconds(text)
     return text
 
 
-Duration = Annotated[str, AfterValidator(_reads)]  # 90s, 15m, 2h, 1d
+Duration = Annotated[str, BeforeValidator(_reads)]  # 90s, 15m, 2h, 1d
 
 
 class Search(_Strict):
@@ -334,9 +334,9 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def seconds(text: str) -> float:
+def seconds(text: Any) -> float:
     """The seconds in `90s`, `15m`, `2h` or `1d`."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])", text.strip())
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])", text.strip() if isinstance(text, str) else "")
     if match is None or float(match[1]) <= 0:
         raise ValueError("must be a positive number and a unit, such as 90s, 15m, 2h, 1d")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]

@@ -1,12 +1,11 @@
 """What a run leaves for people and programs to read: `trials.csv` and `summary.json`."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from hpsearch.files import read_json, write_json, write_text
+from hpsearch.files import finite, read_json, write_json, write_text
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS
 from hpsearch.prepare import Prepared
@@ -61,13 +60,4 @@ def write_summary(
         "test_scored": before + 1,
         "seconds": {stage: round(seconds[stage], 2) if stage in seconds else None for stage in _STAGES},
     }
-    write_json(folder.summary, _finite(summary))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: a number that could not be taken (an AUROC of one class) is null."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    write_json(folder.summary, finite(summary))

@@ -136,6 +136,8 @@ def read(source: str, base: Path, missing: Sequence[str], place: str, categorica
         if name not in _SKLEARN:
             raise UserError(f"{place}: data.source: unknown set {name!r} of scikit-learn; {choices(_SKLEARN)}")
         return _sklearn(name)
+    if "://" in source:
+        raise UserError(f"{place}: data.source: {source!r} is an address; fetch it first, and name the file")
     path = base / source
     if path.suffix in _FILES:
         try:

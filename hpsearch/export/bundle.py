@@ -1,10 +1,9 @@
 """Writes an export: a folder with the graph, the weights, the preprocessing, a model card and a manifest."""
 
 import json
-import math
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from hpsearch.errors import UserError
 from hpsearch.export import manifest
 from hpsearch.export.card import Card, inputs, readme
 from hpsearch.export.onnx import build_graph
-from hpsearch.files import sync, told_when_full, write_json, write_text, write_with
+from hpsearch.files import finite, sync, told_when_full, write_json, write_text, write_with
 
 __all__ = ["Card", "write"]
 
@@ -101,7 +100,7 @@ def _manifest(
         "task": target.task,
         "predicts": card.predicts,
         "classes": list(target.classes),
-        "metrics": {part: _finite(values) for part, values in card.metrics.items()},
+        "metrics": {part: finite(values) for part, values in card.metrics.items()},
         "members": [{**member, "weight": weight} for member, weight in zip(card.members, share, strict=True)],
         "source": card.source,
         "rows": dict(card.rows),
@@ -109,11 +108,6 @@ def _manifest(
         "inputs": inputs(schema),
         "outputs": outputs,
     }
-
-
-def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN: a metric that could not be taken is null."""
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def _make_beside(folder: Path) -> Path:

@@ -31,19 +31,23 @@ def read(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version = manifest["format"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise UserError(f"{path}: has been altered or damaged; export again") from None
+        raise UserError(
+            f"{path}: has been altered or damaged; launch its study again, which makes it anew"
+        ) from None
     if isinstance(version, int) and version > FORMAT:
         raise UserError(
             f"{path}: is of format {version}, this hpsearch reads up to {FORMAT}; install a newer hpsearch"
         )
     body = {key: value for key, value in manifest.items() if key != "seal"}
     if manifest.get("seal") != _seal(body):
-        raise UserError(f"{path}: has been altered or damaged; export again")
+        raise UserError(f"{path}: has been altered or damaged; launch its study again, which makes it anew")
     for name in FILES:
         if not (folder / name).is_file():
-            raise UserError(f"{folder / name}: is missing; export again")
+            raise UserError(f"{folder / name}: is missing; launch its study again, which makes it anew")
         if _digest(folder / name) != manifest["files"][name]:
-            raise UserError(f"{folder / name}: has been altered or damaged; export again")
+            raise UserError(
+                f"{folder / name}: has been altered or damaged; launch its study again, which makes it anew"
+            )
     return body
 
 

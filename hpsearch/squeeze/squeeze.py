@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from hpsearch.errors import DamagedError, RunError
-from hpsearch.files import read_json, write_json
+from hpsearch.files import finite, read_json, write_json
 from hpsearch.folder import Folder
 from hpsearch.prepare import Prepared
 from hpsearch.search import ledger, runner
@@ -91,7 +91,7 @@ def squeeze(
     if result.student is not None:
         result.student |= result.teams["student"].scores(prepared)
         result.student["alone"] |= result.teams["alone"].scores(prepared)
-    write_json(folder.members, ensemble)
+    write_json(folder.members, finite(ensemble))
     return result
 
 
