@@ -26,6 +26,7 @@ class Identity:
 
     study: dict[str, Any] | None
     data: str | None
+    code: dict[str, Any] | None  # hashes of the files with the user's own code
     damaged: tuple[Path, ...]  # files that cannot be read
 
 
@@ -49,6 +50,8 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
         f"{key}: {_told(old)} → {_told(new)}"
         for key, old, new in _differences(before.study, _fixed(prepared.study))
     ]
+    if before.code not in (None, _code(prepared)):
+        changed.append("net: its code")
     if before.data != prepared.dataset.fingerprint():
         changed.append("data.source: its rows")
     if changed:
@@ -85,6 +88,7 @@ def enter(folder: Folder, prepared: Prepared, tell: Tell) -> None:
             "base": str(prepared.base),
             "data": prepared.dataset.fingerprint(),
             "fixed": _fixed(prepared.study),
+            "code": _code(prepared),
         },
     )
     write_text(folder.study, dump_study(prepared.study))  # last: a folder that has it has begun
@@ -163,10 +167,11 @@ _RESULTS: dict[str, Callable[[Path], bool]] = {
 def _identity(folder: Folder, name: str) -> Identity:
     damaged = []
     study: dict[str, Any] | None = None
+    code: dict[str, Any] | None = None
     data = ledger.data(folder.ledger, name)
     try:
         origin = read_json(folder.origin)
-        study = origin.get("fixed")
+        study, code = origin.get("fixed"), origin.get("code")
         if data is None:
             data = origin["data"]
         elif data != origin["data"]:
@@ -180,7 +185,11 @@ def _identity(folder: Folder, name: str) -> Identity:
     except UserError:
         if folder.study.exists():
             damaged.append(folder.study)
-    return Identity(study, data, tuple(damaged))
+    return Identity(study, data, code, tuple(damaged))
+
+
+def _code(prepared: Prepared) -> dict[str, Any]:
+    return {code.spec: code.fingerprint() for code in prepared.code}
 
 
 def _drawn(folder: Folder, name: str) -> int:

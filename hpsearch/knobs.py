@@ -4,11 +4,12 @@ The defaults are the plain baseline: Adam at 3e-4, a constant rate, no regulariz
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hpsearch.nets.layers import ACTIVATIONS, NORMS
+from hpsearch.study import Param, Range
 from hpsearch.tricks.optimizers import OPTIMIZERS
 from hpsearch.tricks.schedules import SCHEDULES
 
@@ -31,10 +32,13 @@ class Knob:
     structural: bool = False
     off: Any = None
     task: str | None = None
+    nets: Sequence[str] = ()  # those that take it; none named: training takes it, whatever the net
     internal: bool = False  # set by the pipeline, not by a study
 
     def fault(self, value: Any) -> str | None:
         """What is wrong with a value, or None."""
+        if self.kind is object:
+            return None
         if self.kind is str:
             return None if value in self.choices else f"must be one of {', '.join(sorted(self.choices))}"
         if self.kind is bool:
@@ -56,11 +60,11 @@ KNOBS: dict[str, Knob] = {
     "epochs": Knob(int, 40, low=1),
     "batch_size": Knob(int, 64, low=1, structural=True),
     # the net
-    "width": Knob(int, 128, low=1, structural=True),
-    "depth": Knob(int, 2, low=0, structural=True),
-    "norm": Knob(str, "none", choices=tuple(NORMS), structural=True),
-    "activation": Knob(str, "relu", choices=tuple(ACTIVATIONS), structural=True),
-    "skip": Knob(bool, False, off=False),
+    "width": Knob(int, 128, low=1, structural=True, nets=("mlp",)),
+    "depth": Knob(int, 2, low=0, structural=True, nets=("mlp",)),
+    "norm": Knob(str, "none", choices=tuple(NORMS), structural=True, nets=("mlp",)),
+    "activation": Knob(str, "relu", choices=tuple(ACTIVATIONS), structural=True, nets=("mlp",)),
+    "skip": Knob(bool, False, off=False, nets=("mlp",)),
     "dropout": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0),
     # the optimizer
     "optimizer": Knob(str, "adam", choices=tuple(OPTIMIZERS)),
@@ -77,3 +81,32 @@ KNOBS: dict[str, Knob] = {
     "distill": Knob(float, 0.0, low=0, high=1, internal=True),
     "temperature": Knob(float, 1.0, low=0, open_low=True, internal=True),
 }
+
+
+def of_net(name: str) -> dict[str, Knob]:
+    """What a study with one of our nets may name, and what the pipeline sets."""
+    return {key: knob for key, knob in KNOBS.items() if not knob.nets or name in knob.nets}
+
+
+def of_own(named: Mapping[str, Any], entries: Mapping[str, Param], anything: bool) -> dict[str, Knob]:
+    """The same with a net of the user's own.
+
+    `named`: what its factory's signature names, with defaults (None where it has none). A parameter of the factory
+    is structural unless it is declared a column; its kind is that of its values. `anything`: it takes what nobody
+    else does.
+    """
+    table = {key: knob for key, knob in KNOBS.items() if not knob.nets}
+    table["dropout"] = replace(table["dropout"], default=None)  # as the net's own layers have it
+    for name, entry in entries.items():
+        if name in named or (anything and name not in table):
+            knob = table.get(name, Knob(_kind(entry), None, low=-1e9))
+            table[name] = replace(knob, default=named.get(name), structural=not entry.column)
+    return table
+
+
+def _kind(entry: Param) -> type:
+    """Of a parameter that no table has: two integers mean integer."""
+    values = [entry.low, entry.high] if isinstance(entry, Range) else []
+    if not values:
+        return object
+    return int if all(isinstance(value, int) for value in values) else float

@@ -16,7 +16,6 @@ from hpsearch.search.packing import Plan
 from hpsearch.search.progress import Logged, Quiet, Reporter
 from hpsearch.space import drawn_and_fixed
 from hpsearch.study import load_study, seconds
-from hpsearch.validate import complete
 
 
 def launch(
@@ -36,11 +35,14 @@ def launch(
     folder = Folder(runs / load_study(path).name)
     begun.refuse_links(folder)
     refuse_held(folder.root)  # before the data are read, which may take long
-    prepared = prepare(path, overrides)
+    reporter = reporter or Quiet()
+    prepared = prepare(path, overrides, reporter.note)
     given = packing.read(plan) if plan else None
     begun.refuse_changed(folder, prepared, given)
     folder.create()
-    with hold(folder.root), Logged(reporter or Quiet(), folder.log) as report:
+    with hold(folder.root), Logged(reporter, folder.log) as report:
+        for code in prepared.code:
+            report.remember(code.told)
         for text in prepared.dataset.notes:
             report.note(text)
         begun.enter(folder, prepared, report.note)
@@ -90,9 +92,10 @@ def search(
     study, space = prepared.study, prepared.space
     draws = prepared.draws()
     job = Job(
-        name=study.name, folder=folder, seed=study.seed, net=study.net,
+        name=study.name, folder=folder, seed=study.seed, net=prepared.net,
         entries=[Entry(params, *drawn_and_fixed(space, params)) for params in draws],
-        params=[complete(params) for params in draws],
+        params=[space.complete(params) for params in draws],
+        structural=space.structural(),
         arrays=prepared.arrays, workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, plan=plan,
         data=prepared.dataset.fingerprint(), **prepared.care,
     )  # fmt: skip

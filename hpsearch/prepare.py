@@ -1,18 +1,24 @@
 """A study held against its data, before anything is written: everything that can be wrong with it is looked at."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hpsearch.code import Code, fault, find, is_code
 from hpsearch.data.dataset import Arrays
 from hpsearch.data.load import Dataset, load
 from hpsearch.errors import UserError
+from hpsearch.knobs import KNOBS
+from hpsearch.nets import own
+from hpsearch.nets.build import Net, build
+from hpsearch.nets.shape import Shape
 from hpsearch.space import Space, draw
 from hpsearch.study import Study, load_study, seconds
-from hpsearch.validate import check_names, check_task, complete
+from hpsearch.validate import check_names, check_net, check_task
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,8 @@ class Prepared:
     study: Study
     place: str
     base: Path
+    net: Net
+    code: tuple[Code, ...]  # of the user's own, which the study names
     space: Space
     dataset: Dataset
     arrays: Arrays
@@ -70,7 +78,7 @@ class Prepared:
 
     def params(self, number: int) -> dict[str, Any]:
         """Trial `number`'s params with every default, as training reads them."""
-        return complete(draw(self.space, number))
+        return self.space.complete(draw(self.space, number))
 
     @property
     def gpus(self) -> float:
@@ -95,20 +103,63 @@ class Prepared:
         return self.study.resources.workers or max(carried, 1)
 
 
-def prepare(path: Path, overrides: Overrides | None = None) -> Prepared:
-    """Reads a study and its data; writes nothing.
+def prepare(path: Path, overrides: Overrides | None = None, tell: Callable[[str], None] | None = None) -> Prepared:
+    """Reads a study, its code and its data; writes nothing.
+
+    `tell` hears which code is to be imported, before it is.
 
     Raises:
-        UserError: something is wrong with either.
+        UserError: something is wrong with one of them.
     """
-    place = str(path)
+    place, base = str(path), path.parent.resolve()
     study = (overrides or Overrides()).applied(load_study(path), place)
     _check_gpus(study, place)
-    space = check_names(study, place)
+    net, code, takes = _own_net(study, base, place, tell or (lambda _: None))
+    space = check_names(study, place, takes)
     dataset = load(study.data, path.parent, place)
     metric = check_task(study, dataset.target.task, place)
     _check_batches(space, len(dataset.train.y), place)
-    return Prepared(study, place, path.parent.resolve(), space, dataset, dataset.arrays(metric))
+    prepared = Prepared(study, place, base, net, code, space, dataset, dataset.arrays(metric))
+    if code:
+        _try_out(prepared)
+    return prepared
+
+
+def _own_net(
+    study: Study, base: Path, place: str, tell: Callable[[str], None]
+) -> tuple[Net, tuple[Code, ...], own.Takes | None]:
+    """The study's net; where it is the user's own, also its code, imported, and what its factory takes."""
+    check_net(study.net, place)
+    if not is_code(study.net):
+        return Net(study.net), (), None
+    code = find(study.net, base, f"{place}: net")
+    tell(f"net: {code.told}")
+    takes = own.takes(code.load(f"{place}: net"), f"{place}: net: {study.net}")
+    passed = [name for name in study.params if name in takes.named or (takes.anything and name not in KNOBS)]
+    return Net(study.net, base, tuple(passed)), (code,), takes
+
+
+def _try_out(prepared: Prepared) -> None:
+    """Builds a net of the user's own with the first trial's params, and shows it a few examples.
+
+    Raises:
+        UserError: its code fails, or its outputs are not one row an example.
+    """
+    arrays, where = prepared.arrays, f"{prepared.place}: net: {prepared.study.net}"
+    params, (code, *_) = prepared.params(0), prepared.code
+    x = torch.from_numpy(arrays.train.x[:4].copy())
+    try:
+        net = build(prepared.net.factory(), params, Shape(arrays.input_shape, arrays.target.outputs), seed=0)
+        wrong = own.wrong(net, x, arrays.target.outputs)
+    except Exception as error:
+        given = ", ".join(f"{name} {params[name]}" for name in prepared.net.takes)
+        told = fault(error, code.file)
+        raise UserError(f"{where}: failed{f' with {given}' if given else ''}: {told}") from error
+    if wrong is not None:
+        raise UserError(f"{where}: {wrong}")
+    if "dropout" in prepared.study.params and not {"dropout"} & {*prepared.net.takes} and not own.drops(net):
+        where = f"{prepared.place}: params.dropout"
+        raise UserError(f"{where}: nobody takes it: {code.name} does not, and its net has no nn.Dropout")
 
 
 def _check_batches(space: Space, rows: int, place: str) -> None:

@@ -36,8 +36,8 @@ Params = dict[str, Any]
 class Parameter:
     """One hyperparameter. `when` holds (other parameter, accepted values); all must hold for this to exist.
 
-    `listed`: the study names it, so it is a column of `trials.csv`; else it is a default. A parameter with no
-    distribution has the one value `fixed`.
+    `listed`: the study names it, so it is a column of `trials.csv`. A parameter with no distribution has the one
+    value `fixed`. Where it does not exist, training reads `default`.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Parameter:
     structural: bool = False
     when: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     listed: bool = True
+    default: Any = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,14 @@ class Space:
 
     def listed(self) -> list[str]:
         return [p.name for p in self.parameters if p.listed]
+
+    def structural(self) -> tuple[str, ...]:
+        """The parameters whose values decide a trial's shape."""
+        return tuple(p.name for p in self.parameters if p.structural)
+
+    def complete(self, params: Params) -> Params:
+        """Params with the defaults of those whose conditions do not hold: what training reads."""
+        return {p.name: params.get(p.name, p.default) for p in self.parameters}
 
     def highest(self, name: str) -> Any:
         """The largest value that a parameter of numbers can have."""

@@ -27,10 +27,11 @@ class _Strict(BaseModel):
 
 
 class Fixed(_Strict):
-    """One value."""
+    """One value. `column`: of a net's own parameter, that it may differ between the trials of a pack."""
 
     value: Scalar
     when: dict[str, Any] = {}
+    column: bool = False
 
 
 class Choice(_Strict):
@@ -38,6 +39,7 @@ class Choice(_Strict):
 
     choices: Annotated[list[Scalar], Field(min_length=1)]
     when: dict[str, Any] = {}
+    column: bool = False
 
 
 class Range(_Strict):
@@ -48,6 +50,7 @@ class Range(_Strict):
     log: bool = False
     step: int | float | None = None
     when: dict[str, Any] = {}
+    column: bool = False
 
 
 def _form(entry: Any) -> str:
@@ -317,9 +320,8 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
 
 def _nearest(loc: list[str]) -> str:
     if loc[:1] == ["params"]:
-        return (
-            "; a range has low, high, log, step; a choice has choices; a fixed value has value; each may have when"
-        )
+        forms = "a range has low, high, log, step; a choice has choices; a fixed value has value"
+        return f"; {forms}; each may have when, column"
     known = list(_MODELS[tuple(loc[:-1])].model_fields)
     near = difflib.get_close_matches(loc[-1], known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; choose from {', '.join(known)}"

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from hpsearch.errors import UserError
-from hpsearch.nets.build import NETS
 from hpsearch.pack.checkpoint import Record
 from hpsearch.pack.train import Pack, Settings
 from hpsearch.prepare import prepare
@@ -17,7 +16,7 @@ def run_trial(path: Path, number: int, report: Reporter) -> Record:
     Raises:
         UserError: the study is wrong, or has no such trial.
     """
-    prepared = prepare(path)
+    prepared = prepare(path, tell=report.note)
     study, arrays = prepared.study, prepared.arrays
     if not 0 <= number < study.search.trials:
         last = study.search.trials - 1
@@ -25,7 +24,7 @@ def run_trial(path: Path, number: int, report: Reporter) -> Record:
     params = prepared.params(number)
     drawn = draw(prepared.space, number)  # a parameter whose condition does not hold is not there
     report.note(", ".join(f"{name} {drawn[name]}" for name in study.params if name in drawn))
-    settings = Settings(study.seed, NETS[study.net], "loop", evaluate=study.search.evaluate)
+    settings = Settings(study.seed, prepared.net.factory(), "loop", evaluate=study.search.evaluate)
     pack = Pack.start(settings, arrays, [number], [params])
     told = 0
 

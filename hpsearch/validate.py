@@ -1,16 +1,18 @@
 """A study's names and ranges held against the tables of nets, knobs and metrics."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from hpsearch.code import is_code
 from hpsearch.errors import UserError, choices
-from hpsearch.knobs import KNOBS, Knob
+from hpsearch.knobs import KNOBS, Knob, of_net, of_own
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.nets.build import NETS
+from hpsearch.nets.own import Takes
 from hpsearch.space import Parameter, Space, ordered
 from hpsearch.study import Choice, Fixed, Param, Range, Study
 
@@ -21,32 +23,64 @@ _LATER_PARAMS = (
 )  # fmt: skip
 
 
-def check_names(study: Study, place: str) -> Space:
+def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
     """The study's space of parameters, the defaults of what it does not name included.
+
+    `takes`: what the factory of a net of the user's own takes.
 
     Raises:
         UserError: a name is unknown, a range is wrong, a condition cannot be met.
     """
-    _check_net(study.net, place)
     if study.search.metric is not None:
         _known_metric(study.search.metric, place)
-    public = {name: knob for name, knob in KNOBS.items() if not knob.internal}
-    for name in study.params:
-        if name not in public:
-            if name in _LATER_PARAMS:
-                raise UserError(f"{place}: params.{name}: is not built yet; leave it out")
-            near = difflib.get_close_matches(name, public, n=1)
-            hint = f"did you mean {near[0]}?" if near else choices(public)
-            raise UserError(f"{place}: params.{name}: is not a parameter; {hint}")
-    listed = {name: _parameter(name, entry, KNOBS[name], study, place) for name, entry in study.params.items()}
-    listed = {name: _with_conditions(parameter, listed, place) for name, parameter in listed.items()}
-    defaults = [_default(name, knob) for name, knob in KNOBS.items() if name not in listed]
+    knobs = of_net(study.net) if takes is None else _of_own(study, takes, place)
+    _check_known(study, knobs, takes, place)
+    listed = {name: _parameter(name, entry, knobs[name], place) for name, entry in study.params.items()}
+    listed = {name: _with_conditions(parameter, listed, knobs, place) for name, parameter in listed.items()}
+    if takes is not None:
+        _check_defaults(listed, takes, place)
+    defaults = [_default(name, knob) for name, knob in knobs.items() if name not in listed]
     try:
         parameters = ordered([*listed.values(), *defaults])
     except ValueError as error:
         raise UserError(f"{place}: params: the conditions of {error} go round in a circle") from None
     _check_blocks(parameters, place)
     return Space(study.seed, study.search.block, parameters)
+
+
+def _of_own(study: Study, takes: Takes, place: str) -> dict[str, Knob]:
+    absent = [name for name in takes.required if name not in study.params]
+    if absent:
+        raise UserError(
+            f"{place}: net: {study.net} needs the parameter {absent[0]}; name it in params, or give it a default"
+        )
+    return of_own({**dict.fromkeys(takes.required), **takes.optional}, study.params, takes.anything)
+
+
+def _check_known(study: Study, knobs: Mapping[str, Knob], takes: Takes | None, place: str) -> None:
+    """Each parameter is known to somebody, and only those of a net of the user's own are declared columns."""
+    public = [name for name, knob in knobs.items() if not knob.internal]
+    if takes is not None:
+        public = list(dict.fromkeys([*public, *takes.named]))
+    for name, entry in study.params.items():
+        where = f"{place}: params.{name}"
+        if name not in public:
+            if name in _LATER_PARAMS:
+                raise UserError(f"{where}: is not built yet; leave it out")
+            if name in KNOBS and KNOBS[name].nets:
+                raise UserError(f"{where}: the net {study.net} does not take it; {choices(public)}")
+            near = difflib.get_close_matches(name, public, n=1)
+            hint = f"did you mean {near[0]}?" if near else choices(public)
+            raise UserError(f"{where}: is not a parameter; {hint}")
+        if entry.column and (takes is None or not (name in takes.named or takes.anything)):
+            raise UserError(f"{where}.column: is for parameters that a net of your own takes")
+
+
+def _check_defaults(listed: Mapping[str, Parameter], takes: Takes, place: str) -> None:
+    """A factory is called with all that it needs, whatever a condition leaves out."""
+    for name in takes.required:
+        if listed[name].when:
+            raise UserError(f"{place}: params.{name}.when: the net needs {name} in every trial; give it a default")
 
 
 def check_task(study: Study, task: str, place: str) -> str:
@@ -60,23 +94,22 @@ def check_task(study: Study, task: str, place: str) -> str:
         fitting = [name for name, m in METRICS.items() if m.task == task]
         raise UserError(f"{place}: search.metric: {metric!r} is for {METRICS[metric].task}; {choices(fitting)}")
     for name in study.params:
-        only = KNOBS[name].task
+        only = KNOBS[name].task if name in KNOBS else None
         if only not in (None, task):
             raise UserError(f"{place}: params.{name}: is for {only}, and this task is {task}; leave it out")
     return metric
 
 
-def complete(params: dict[str, Any]) -> dict[str, Any]:
-    """Params with the default of every knob whose condition did not hold: what training reads."""
-    return {name: params.get(name, knob.default) for name, knob in KNOBS.items()}
-
-
-def _check_net(net: str, place: str) -> None:
-    if net in NETS:
+def check_net(net: str, place: str) -> None:
+    """
+    Raises:
+        UserError: it is neither one of ours nor `module:name`.
+    """
+    if net in NETS or is_code(net):
         return
-    if net in _LATER_NETS or ":" in net:
+    if net in _LATER_NETS:
         raise UserError(f"{place}: net: {net!r} is not built yet; {choices(NETS)}")
-    raise UserError(f"{place}: net: {net!r} is not known; {choices(NETS)}")
+    raise UserError(f"{place}: net: {net!r} is not known; {choices(NETS)}, or your own as module:name")
 
 
 def _known_metric(metric: str, place: str) -> None:
@@ -89,21 +122,22 @@ def _known_metric(metric: str, place: str) -> None:
 
 
 def _default(name: str, knob: Knob) -> Parameter:
-    return Parameter(name, None, knob.default, knob.structural, listed=False)
+    return Parameter(name, None, knob.default, knob.structural, listed=False, default=knob.default)
 
 
-def _parameter(name: str, entry: Param, knob: Knob, study: Study, place: str) -> Parameter:
+def _parameter(name: str, entry: Param, knob: Knob, place: str) -> Parameter:
     where = f"{place}: params.{name}"
+    parameter = Parameter(name, None, structural=knob.structural, default=knob.default)
     when = tuple((other, tuple(v) if isinstance(v, list) else (v,)) for other, v in entry.when.items())
     if isinstance(entry, Fixed):
-        return Parameter(name, None, _value(entry.value, knob, where), knob.structural, when)
+        return replace(parameter, fixed=_value(entry.value, knob, where), when=when)
     if isinstance(entry, Choice):
         values = [_value(value, knob, where) for value in entry.choices]
         repeated = [v for i, v in enumerate(values) if v in values[:i]]
         if repeated:
             raise UserError(f"{where}: the choice {repeated[0]!r} stands twice")
-        return Parameter(name, CategoricalDistribution(values), None, knob.structural, when)
-    return Parameter(name, _distribution(entry, knob, where), None, knob.structural, when)
+        return replace(parameter, distribution=CategoricalDistribution(values), when=when)
+    return replace(parameter, distribution=_distribution(entry, knob, where), when=when)
 
 
 def _value(value: Any, knob: Knob, where: str) -> Any:
@@ -137,7 +171,9 @@ def _distribution(entry: Range, knob: Knob, where: str) -> BaseDistribution:
     return FloatDistribution(low, high, log=entry.log, step=entry.step)
 
 
-def _with_conditions(parameter: Parameter, listed: dict[str, Parameter], place: str) -> Parameter:
+def _with_conditions(
+    parameter: Parameter, listed: Mapping[str, Parameter], knobs: Mapping[str, Knob], place: str
+) -> Parameter:
     """The parameter, its conditions read as values of the parameters that they name."""
     when = []
     for other_name, accepted in parameter.when:
@@ -147,7 +183,7 @@ def _with_conditions(parameter: Parameter, listed: dict[str, Parameter], place: 
             raise UserError(f"{where}: the study has no parameter {other_name!r}; {choices(listed)}")
         if not accepted:
             raise UserError(f"{where}: the list of values is empty, so {parameter.name} would never be there")
-        values = tuple(_value(value, KNOBS[other_name], where) for value in accepted)
+        values = tuple(_value(value, knobs[other_name], where) for value in accepted)
         impossible = [value for value in values if not _can_be(other, value)]
         if impossible:
             raise UserError(f"{where}: {other_name} is never {impossible[0]!r}; {_possible(other)}")

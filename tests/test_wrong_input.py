@@ -166,7 +166,7 @@ CASES = {
 NOT_BUILT = {
     "search.space": "recipe", "search.prune": "asha", "search.sampler": "tpe", "search.spare": 0.1,
     "search.direction": "maximize", "search.metric": "my_metrics:score", "squeeze.prolong": 2, "storage": {},
-    "track": "mlflow", "objective": "mine:f", "init_from": "x", "net": "my_nets:build",
+    "track": "mlflow", "objective": "mine:f", "init_from": "x",
     "data.source": "my_data:load", "params.mixup": 0.2, "params.focal_gamma": 2,
 }  # fmt: skip
 for key, value in [*NOT_BUILT.items(), ("net", "resnet"), ("data.source", "images/")]:

@@ -1,61 +1,60 @@
 """Builds a trial's own net from its params: same params and seed, same weights."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from hpsearch import code
+from hpsearch.nets import own
 from hpsearch.nets.layers import Dropout, Skip
 from hpsearch.nets.mlp import MLP
-
-Params = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a net is built for: the shape of one input, and the number of outputs."""
-
-    inputs: tuple[int, ...]
-    outputs: int
-
-
-Factory = Callable[[Params, Shape], nn.Module]
+from hpsearch.nets.shape import Factory, Params, Shape
 
 
 def _mlp(params: Params, shape: Shape) -> nn.Module:
-    return MLP(
-        prod(shape.inputs),
-        shape.outputs,
-        params["width"],
-        params["depth"],
-        params["norm"],
-        params["activation"],
+    net = MLP(
+        prod(shape.inputs), shape.outputs, params["width"], params["depth"], params["norm"], params["activation"]
     )
+    for module in net.modules():
+        if isinstance(module, Skip):
+            module.gate.fill_(float(params["skip"]))
+        elif isinstance(module, Dropout):
+            module.p.fill_(float(params["dropout"]))
+    return net
 
 
 NETS: dict[str, Factory] = {"mlp": _mlp}
 
 
+@dataclass(frozen=True)
+class Net:
+    """A study's net by its name, as it travels to workers: one of ours, or `module:name` found from `base`.
+
+    `takes`: the parameters with which a factory of the user's own is called.
+    """
+
+    name: str
+    base: Path = Path()
+    takes: tuple[str, ...] = ()
+
+    def factory(self) -> Factory:
+        """
+        Raises:
+            UserError: its code cannot be imported.
+        """
+        if self.name in NETS:
+            return NETS[self.name]
+        function = code.find(self.name, self.base, "net").load("net")
+        return own.factory(function, self.name, self.takes)
+
+
 def build(factory: Factory, params: Params, shape: Shape, seed: int) -> nn.Module:
-    """One trial's net on the CPU, its weights drawn from `seed`, its per-row layers set from `params`."""
+    """One trial's net on the CPU, its weights drawn from `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % 2**63)
         net = factory(params, shape)
-    adopt(net)
-    for module in net.modules():
-        if isinstance(module, Skip):
-            module.gate.fill_(float(params["skip"]))
-        elif isinstance(module, Dropout) and params.get("dropout") is not None:
-            module.p.fill_(float(params["dropout"]))
+    own.adopt(net)
     return net
-
-
-def adopt(net: nn.Module) -> None:
-    """Swaps a user's `nn.Dropout` layers for ours, in place; their probabilities stay."""
-    for module in list(net.modules()):
-        for name, child in module._modules.items():  # named_children leaves out a second place of one layer
-            if type(child) is nn.Dropout:
-                module._modules[name] = Dropout(child.p)

@@ -7,7 +7,8 @@ the sum over rows of each row's mean, so each row's gradient is its own.
 Shapes: K rows, N examples a row, C outputs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,9 @@ def train_loop(rows: Rows, x_KN: Tensor, loss: LossOfRows) -> Tensor:
     for k, module in enumerate(rows.modules):
         module.train()
         own = dict(module.named_parameters())
-        row_loss = loss(module(x_KN[k]).unsqueeze(0), slice(k, k + 1))
+        with _seeded(rows, k):
+            outputs = module(x_KN[k])
+        row_loss = loss(outputs.unsqueeze(0), slice(k, k + 1))
         found = torch.autograd.grad(row_loss.sum(), [own[s.name] for s in rows.slots], allow_unused=True)
         for slot, grad in zip(rows.slots, found, strict=True):
             _write(grads[slot.name][k], grad)
@@ -47,6 +50,17 @@ def train_vmap(rows: Rows, x_KN: Tensor, loss: LossOfRows) -> Tensor:
     return losses_K.detach()
 
 
+@contextmanager
+def _seeded(rows: Rows, k: int) -> Iterator[None]:
+    """What row k's net draws itself, it draws from a seed of its own."""
+    if rows.draws is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[rows.device] if rows.device.type == "cuda" else []):
+        torch.manual_seed(rows.draws[k] % 2**63)
+        yield
+
+
 def _write(view: Tensor, grad: Tensor | None) -> None:
     if grad is None:  # a parameter that the outputs do not depend on
         view.zero_()
@@ -59,7 +73,8 @@ def predict_loop(rows: Rows, x_N: Tensor) -> Tensor:
     """Outputs [K, N, C] in evaluation mode, row after row; every row sees the same inputs."""
     outputs = []
     for k, module in enumerate(rows.modules):
-        outputs.append(module.eval()(x_N))
+        with _seeded(rows, k):
+            outputs.append(module.eval()(x_N))
         rows.collect_reassigned(k)
     return torch.stack(outputs)
 
@@ -109,6 +124,8 @@ def disagreement(rows: Rows, x_KN: Tensor, loss: LossOfRows, together: str = "vm
 
 def _in_the_net(rows: Rows) -> str | None:
     """Faults that one batch need not show."""
+    if rows.draws is not None:
+        return "the net draws random numbers itself, as functional dropout does; each row draws from its own seed"
     for name, layer in rows.modules[0].named_modules():
         if isinstance(layer, nn.Embedding | nn.EmbeddingBag) and layer.padding_idx is not None:
             return f"vmap gives the padding of the embedding {name} a gradient"

@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from hpsearch.nets.build import Factory, Shape, build
+from hpsearch.nets.build import build
+from hpsearch.nets.shape import Factory, Shape
 from hpsearch.pack.checkpoint import RowState
 
 

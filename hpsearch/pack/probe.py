@@ -34,6 +34,11 @@ class Probe:
         return asdict(self)
 
 
+def untried(rows: int, why: str) -> Probe:
+    """Of a shape that cannot be tried out: the plain loop, which tells most clearly what is wrong."""
+    return Probe("loop", rows, 1.0, f"cannot be tried out: {why}", {})
+
+
 def probe(
     settings: Settings, arrays: Arrays, params: Sequence[Mapping[str, Any]], most: int, memory_bytes: float
 ) -> Probe:

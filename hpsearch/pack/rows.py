@@ -48,6 +48,7 @@ class Rows:
         self._gather()
         self.grad, self.first, self.second, self.work = (self._matrix(len(modules)) for _ in range(4))
         self.scratch: dict[str, Tensor] = {}  # what a way forward keeps from step to step instead of allocating
+        self.draws: list[int] | None = None  # seeds of rows whose nets draw random numbers themselves
         self.dropouts = [name for name, m in self.modules[0].named_modules() if isinstance(m, Dropout)]
 
     def __len__(self) -> int:
@@ -121,6 +122,7 @@ class Rows:
         self.scratch = {}
         self.buffers = {name: tensor[index] for name, tensor in self.buffers.items()}
         self.modules = [self.modules[k] for k in places]
+        self.draws = None if self.draws is None else [self.draws[k] for k in places]
         self._bind()
 
 

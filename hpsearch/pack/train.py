@@ -18,8 +18,9 @@ from torch.nn.functional import log_softmax
 from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
 from hpsearch.metrics import METRICS, PROPER
-from hpsearch.nets.build import Factory, Shape, build
+from hpsearch.nets.build import build
 from hpsearch.nets.layers import Dropout
+from hpsearch.nets.shape import Factory, Shape
 from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.forward import PREDICT, TRAIN, disagreement
 from hpsearch.pack.masks import Masks
@@ -75,6 +76,7 @@ class Pack:
         self._place_data()
         self._make_columns()
         self._restore(states)
+        self._notice_draws()
         self._shape_masks()
 
     @classmethod
@@ -110,7 +112,7 @@ class Pack:
         self.schedules = [str(p["schedule"]) for p in params]
         self.total = np.array([[int(p["epochs"]) * self.steps] for p in params])
         trials = [record.trial for record in self.records]
-        self.keys = {use: keyed.keys(self.settings.seed, trials, use) for use in ("order", "dropout")}
+        self.keys = {use: keyed.keys(self.settings.seed, trials, use) for use in ("order", "dropout", "net's own")}
         self.clips = bool((self.host["clip"] > 0).any())
         self.slabs = list(self._cut_slabs())
 
@@ -145,6 +147,28 @@ class Pack:
             **{f"best.buffer.{name}": tensor for name, tensor in self.best_buffers.items()},
         }  # fmt: skip
 
+    def _notice_draws(self) -> None:
+        """Finds out whether the net draws random numbers in a pass of its own, from torch's stream."""
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            before = self._streams()
+            self._pass_quietly()
+            drew = any(not torch.equal(a, b) for a, b in zip(before, self._streams(), strict=True))
+        self.rows.draws = [0] * len(self.records) if drew else None
+
+    def _streams(self) -> list[Tensor]:
+        cuda = [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
+        return [torch.get_rng_state(), *cuda]
+
+    def _pass_quietly(self) -> None:
+        """One pass of the first row in training mode, which leaves its buffers as they were."""
+        rows = self.rows
+        before = {name: tensor.clone() for name, tensor in rows.buffers.items()}
+        with torch.no_grad():
+            rows.modules[0].train()(self.x_train[: self.batch])
+        rows.collect_reassigned(0)
+        for name, tensor in before.items():
+            rows.buffers[name].copy_(tensor)
+
     def _shape_masks(self) -> None:
         """Finds the shape of each dropout layer's input by one quiet pass, and makes room for the masks."""
         rows = self.rows
@@ -152,19 +176,14 @@ class Pack:
         drop = {name: rows.buffers[f"{name}.p".lstrip(".")] for name in rows.dropouts}
         if not any(bool((p > 0).any()) for p in drop.values()):
             return
-        before = {name: tensor.clone() for name, tensor in rows.buffers.items()}
         layers = {name: rows.modules[0].get_submodule(name) for name in drop}
         shapes: dict[str, list[torch.Size]] = {name: [] for name in drop}
         for layer in rows.dropout_layers:
             layer.count_calls()
         hooks = [layer.register_forward_pre_hook(_note_shape(shapes, name)) for name, layer in layers.items()]
-        with torch.no_grad():
-            rows.modules[0].train()(self.x_train[: self.batch])
-        rows.collect_reassigned(0)
+        self._pass_quietly()
         for hook in hooks:
             hook.remove()
-        for name, tensor in before.items():
-            rows.buffers[name].copy_(tensor)
         calls = [(name, i, shape) for name, found in shapes.items() for i, shape in enumerate(found)]
         if not calls:
             return
@@ -246,11 +265,13 @@ class Pack:
         return loss_KN.mean(1)
 
     def _fill_masks(self, step: int) -> None:
+        epochs = np.array([record.epoch for record in self.records])
         if self.masks is not None:
             for layer in self.rows.dropout_layers:
                 layer.restart()
-            epochs = np.array([record.epoch for record in self.records])
             self.masks.fill(keyed.fold(self.keys["dropout"], epochs, step))
+        if self.rows.draws is not None:
+            self.rows.draws = keyed.fold(self.keys["net's own"], epochs, step).tolist()
 
     def _step(self, now: Now) -> None:
         if self.clips:

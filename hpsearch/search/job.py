@@ -7,20 +7,25 @@ from typing import Any
 from hpsearch.data.dataset import Arrays
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS
+from hpsearch.nets.build import Net
 from hpsearch.search.messages import Entry
 from hpsearch.search.packing import Plan
 
 
 @dataclass(frozen=True)
 class Job:
-    """A search: the trials with their complete params, and what they are trained on."""
+    """A search: the trials with their complete params, and what they are trained on.
+
+    `structural` names the params that trials of one pack share.
+    """
 
     name: str
     folder: Folder
     seed: int
-    net: str
+    net: Net
     entries: Sequence[Entry]
     params: Sequence[Mapping[str, Any]]
+    structural: Sequence[str]
     arrays: Arrays
     workers: int
     gpus: float = 0.0  # of a leg

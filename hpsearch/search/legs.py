@@ -20,7 +20,7 @@ from hpsearch.errors import DamagedError
 from hpsearch.files import set_aside
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS
-from hpsearch.nets.build import NETS
+from hpsearch.nets.build import Net
 from hpsearch.pack import checkpoint
 from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.train import Pack, Settings
@@ -36,7 +36,7 @@ class Work:
 
     root: str
     seed: int
-    net: str
+    net: Net
     device: str = "cpu"
     evaluate: int = 1
     checkpoint_s: float = 60.0
@@ -72,7 +72,7 @@ def run_leg(
         going = [state for state in states if not state.record.ended]
         if going:
             ended = [state for state in states if state.record.ended]
-            settings = Settings(work.seed, NETS[work.net], leg.forward, work.device, work.evaluate)
+            settings = Settings(work.seed, work.net.factory(), leg.forward, work.device, work.evaluate)
             pack = _checked(Pack(settings, arrays, going), going, log)
 
             def store() -> None:

@@ -17,7 +17,6 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from hpsearch.errors import UserError, choices
 from hpsearch.files import write_json
-from hpsearch.knobs import KNOBS
 from hpsearch.pack.forward import TRAIN
 from hpsearch.pack.probe import Probe
 
@@ -109,18 +108,12 @@ def read(path: Path) -> Plan:
     return plan
 
 
-def shape_of(params: Mapping[str, Any]) -> str:
-    """What trials of one pack share, as text."""
-    return ", ".join(
-        f"{name} {params[name]}" for name, knob in KNOBS.items() if knob.structural and name in params
-    )
-
-
-def by_shape(params: Mapping[int, Mapping[str, Any]]) -> dict[str, list[int]]:
-    """Trials of each shape, in order of their numbers."""
+def by_shape(params: Mapping[int, Mapping[str, Any]], structural: Sequence[str]) -> dict[str, list[int]]:
+    """Trials of each shape, in order of their numbers; the shape is the values of the structural parameters."""
     groups: dict[str, list[int]] = {}
     for number in sorted(params):
-        groups.setdefault(shape_of(params[number]), []).append(number)
+        shape = ", ".join(f"{name} {params[number][name]}" for name in structural)
+        groups.setdefault(shape, []).append(number)
     return groups
 
 

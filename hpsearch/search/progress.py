@@ -73,8 +73,12 @@ class Logged:
         self._file.close()
 
     def note(self, text: str) -> None:
-        self._log.info("%s", text)
+        self.remember(text)
         self._to.note(text)
+
+    def remember(self, text: str) -> None:
+        """Writes down what was said before there was a log."""
+        self._log.info("%s", text)
 
     def stage(self, name: str) -> None:
         self._log.info("stage: %s", name)

@@ -1,7 +1,7 @@
 """Hands a search's work to Ray Tune."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,7 +9,7 @@ import ray
 from ray.tune.search import Searcher
 
 from hpsearch.errors import DiskFullError, RunError
-from hpsearch.pack.probe import Probe
+from hpsearch.pack.probe import Probe, untried
 from hpsearch.search import packing
 from hpsearch.search.job import Job
 from hpsearch.search.messages import Failure, words
@@ -47,9 +47,9 @@ class Legs(Searcher):
         narrow = ray.cluster_resources()["CPU"] <= job.workers  # then Ray itself holds back what is too many
         self._most = job.workers * (_STAGED if narrow else 1)
         self._probes: dict[str, Probe] = {}
-        self._probe_deaths = 0
+        self._probe_deaths: dict[str, int] = {}
         missing = sorted(found.todo - self.plan.trials)
-        self._groups = packing.by_shape({number: job.params[number] for number in missing})
+        self._groups = packing.by_shape({number: job.params[number] for number in missing}, job.structural)
         shapes = [
             Shape(name, [job.params[trial] for trial in trials[:64]], len(trials))
             for name, trials in self._groups.items()
@@ -79,10 +79,7 @@ class Legs(Searcher):
         """Takes in what a worker has probed; the worker then waits for the plan."""
         if "probes" in result:
             with self._told():
-                known = len(self._probes)
-                self._probes |= dict(result["probes"])
-                if known < len(self._groups) == len(self._probes):
-                    self._make_plan()
+                self._take_in(dict(result["probes"]))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         with self._told():
@@ -110,12 +107,20 @@ class Legs(Searcher):
             self.error, self.stopping = failure.text, True
         elif isinstance(entry, Leg):
             self._again(entry, self._named(failure, entry))
-        elif failure.kind == "death" and self._probe_deaths < _ATTEMPTS - 1:
-            self._probe_deaths += 1
-            self._tell(f"a worker died while it tried nets out ({failure.text}); they are tried out again")
-            self._to_probe.insert(0, entry)
         else:
-            self.error, self.stopping = f"a net cannot be tried out: {failure.text}", True
+            self._probe_again(entry, failure)
+
+    def _probe_again(self, shapes: list[Shape], failure: Failure) -> None:
+        """Shapes whose probe took the worker along are tried again, each by itself; then their legs must do."""
+        for shape in shapes:
+            deaths = self._probe_deaths[shape.name] = self._probe_deaths.get(shape.name, 0) + 1
+            if deaths < _ATTEMPTS:
+                self._to_probe.append([shape])
+            else:
+                self._tell(f"{shape.name}: cannot be tried out: {failure.text}")
+                self._take_in({shape.name: untried(shape.trials, failure.text)})
+        if self._to_probe:
+            self._tell(f"a worker died while it tried nets out ({failure.text}); they are tried out again")
 
     def _named(self, failure: Failure, leg: Leg) -> Failure:
         """The failure, with its cause where the process was ended because the leg hung."""
@@ -126,6 +131,17 @@ class Legs(Searcher):
             )
             return Failure("hang", text)
         return failure
+
+    def _take_in(self, probes: Mapping[str, Probe]) -> None:
+        """Once every shape is probed there is a plan."""
+        known = len(self._probes)
+        self._probes |= probes
+        for name, probe in probes.items():
+            if not probe.ms.keys() <= {"loop"} or (probe.rows == 1 and not probe.ms):
+                continue
+            self._tell(f"{name or 'the net'}: trials are looped: {probe.why}")
+        if known < len(self._groups) == len(self._probes):
+            self._make_plan()
 
     def _make_plan(self) -> None:
         legs = packing.pack(self._groups, self._probes, self.job.workers, os.cpu_count() or 1, self._next_leg)

@@ -15,8 +15,8 @@ from ray import tune
 from hpsearch.data.dataset import Arrays
 from hpsearch.errors import DiskFullError
 from hpsearch.files import is_full
-from hpsearch.nets.build import NETS
 from hpsearch.pack import probe as probing
+from hpsearch.pack.probe import Probe
 from hpsearch.pack.train import Settings
 from hpsearch.search.legs import Work, run_leg
 from hpsearch.search.messages import Failure, Outcome, StaleLaunchError, words
@@ -119,9 +119,17 @@ def _probe_shapes(shapes: Sequence[Shape], work: Work, arrays: Arrays, workers: 
     import torch
 
     torch.set_num_threads(1)
-    settings = Settings(work.seed, NETS[work.net], "vmap", work.device)
+    settings = Settings(work.seed, work.net.factory(), "vmap", work.device)
     memory = _free_memory(work.device) / (2 * workers)
-    return [(s.name, probing.probe(settings, arrays, s.params, s.trials, memory)) for s in shapes]
+    return [(shape.name, _probe(shape, settings, arrays, memory)) for shape in shapes]
+
+
+def _probe(shape: Shape, settings: Settings, arrays: Arrays, memory: float) -> Probe:
+    """What probing a shape gave. One that cannot be tried out is left to its legs, whose trials then fail."""
+    try:
+        return probing.probe(settings, arrays, shape.params, shape.trials, memory)
+    except Exception as error:
+        return probing.untried(shape.trials, _failure(error).text)
 
 
 def _free_memory(device: str) -> float:

@@ -13,7 +13,8 @@ from hpsearch.data.dataset import Arrays, Target
 from hpsearch.errors import DamagedError, RunError
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS, PROPER
-from hpsearch.nets.build import NETS, Shape
+from hpsearch.nets.build import Net
+from hpsearch.nets.shape import Shape
 from hpsearch.pack import checkpoint
 from hpsearch.pack.net import trained
 from hpsearch.search import standing
@@ -64,8 +65,8 @@ def _candidate(state: checkpoint.RowState) -> Candidate:
     return Candidate(record.trial, record.best_epoch, state, prediction, record.best)
 
 
-def net_of(candidate: Candidate, name: str, arrays: Arrays) -> nn.Module:
-    return trained(NETS[name], candidate.state, Shape(arrays.input_shape, arrays.target.outputs))
+def net_of(candidate: Candidate, net: Net, arrays: Arrays) -> nn.Module:
+    return trained(net.factory(), candidate.state, Shape(arrays.input_shape, arrays.target.outputs))
 
 
 def predict(net: nn.Module, x: np.ndarray, target: Target) -> np.ndarray:

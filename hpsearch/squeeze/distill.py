@@ -13,7 +13,6 @@ from optuna.distributions import FloatDistribution
 
 from hpsearch.data.dataset import Arrays
 from hpsearch.keyed import key
-from hpsearch.knobs import KNOBS
 from hpsearch.search.messages import Entry
 from hpsearch.space import Parameter, Space, draw
 
@@ -27,7 +26,7 @@ def student_space(space: Space, best: Mapping[str, Any]) -> Space:
     """The study's space with the best trial's structure, and with the teacher's two parameters."""
     kept = []
     for parameter in space.parameters:
-        if KNOBS[parameter.name].internal:
+        if parameter.name in {taught.name for taught in _TEACHING}:
             continue
         if parameter.structural:
             parameter = replace(parameter, distribution=None, fixed=best[parameter.name], when=())

@@ -20,7 +20,6 @@ from hpsearch.search.progress import Reporter
 from hpsearch.squeeze import distill
 from hpsearch.squeeze.candidates import Candidate, candidates, net_of, predict, score
 from hpsearch.squeeze.ensemble import combine, gain, greedy, weights_of
-from hpsearch.validate import complete
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,8 @@ def squeeze(
     library = candidates(folder, rows, arrays)
     best, (ensemble, members) = library[0], _ensemble(library, prepared)
     result = Squeezed({"trial": best.trial}, ensemble)
-    result.teams["best"] = Team([net_of(best, prepared.study.net, arrays)])
-    nets = [net_of(member, prepared.study.net, arrays) for member in members]
+    result.teams["best"] = Team([net_of(best, prepared.net, arrays)])
+    nets = [net_of(member, prepared.net, arrays) for member in members]
     result.teams["ensemble"] = Team(nets, ensemble["weights"])
     if prepared.study.squeeze.student is not None:
         report.stage("distil")
@@ -118,13 +117,14 @@ def _distil(
     assert study.squeeze.student is not None
     count, params = study.squeeze.student.trials, best.state.record.params
     space = distill.student_space(prepared.space, params)
-    draws = [complete(draw) for draw in distill.student_draws(space, params, count)]
+    draws = [space.complete(draw) for draw in distill.student_draws(space, params, count)]
     teacher = result.teams["ensemble"].predict(prepared.arrays.train.x, prepared)
     arrays = distill.taught(prepared.arrays, teacher)
     job = Job(
-        name=f"{study.name}-student", folder=folder, seed=space.seed, net=study.net,
-        entries=distill.entries(draws), params=draws, arrays=arrays, workers=workers, gpus=prepared.gpus,
-        evaluate=study.search.evaluate, **{**prepared.care, "budget_bytes": math.inf},
+        name=f"{study.name}-student", folder=folder, seed=space.seed, net=prepared.net,
+        entries=distill.entries(draws), params=draws, structural=space.structural(), arrays=arrays,
+        workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate,
+        **{**prepared.care, "budget_bytes": math.inf},
     )  # fmt: skip
     _begin_anew_if_changed(
         folder, {"draws": draws, "teacher": [result.ensemble["members"], result.ensemble["weights"]]}
@@ -137,7 +137,7 @@ def _distil(
         ranked = candidates(folder, [row for row in rows if row["number"] in numbers], arrays)
         if not ranked:
             raise RunError(f"no {what} finished; see {folder.root}/logs")
-        result.teams[what] = Team([net_of(ranked[0], study.net, arrays)])
+        result.teams[what] = Team([net_of(ranked[0], prepared.net, arrays)])
         found[what] = ranked[0].trial
     size = sum(parameter.numel() for parameter in result.teams["student"].nets[0].parameters())
     result.student = {"trial": found["student"], "parameters": size, "alone": {"trial": found["alone"]}}

@@ -14,6 +14,7 @@ from hpsearch.search.packing import Leg, Plan
 HANGING = """
 import sys, time
 from pathlib import Path
+from hpsearch.nets.build import Net
 from hpsearch.prepare import prepare
 from hpsearch.search.legs import Work, run_leg
 from hpsearch.search.packing import Leg
@@ -27,7 +28,7 @@ class Deaf:
 study, root, limit = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 prepared = prepare(study)
 leg = Leg(0, (0,), "loop", 1, 1.0, "it is to hang")
-run_leg(leg, [prepared.params(0)], Work(root, 0, "mlp", hang_s=limit), prepared.arrays, Deaf())
+run_leg(leg, [prepared.params(0)], Work(root, 0, Net("mlp"), hang_s=limit), prepared.arrays, Deaf())
 """
 SLOW = """
 name: slow

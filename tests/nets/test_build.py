@@ -6,15 +6,18 @@ import pytest
 import torch
 from torch import nn
 
-from hpsearch.nets.build import NETS, Shape, adopt, build
+from hpsearch.knobs import KNOBS
+from hpsearch.nets.build import NETS, build
 from hpsearch.nets.layers import ACTIVATIONS, NORMS, Dropout, Skip
-from hpsearch.validate import complete
+from hpsearch.nets.own import adopt
+from hpsearch.nets.shape import Shape
 
 SHAPE = Shape((3, 4), 5)
+DEFAULTS = {name: knob.default for name, knob in KNOBS.items()}
 
 
 def mlp(seed=0, **params):
-    return build(NETS["mlp"], complete({"width": 8, **params}), SHAPE, seed)
+    return build(NETS["mlp"], {**DEFAULTS, "width": 8, **params}, SHAPE, seed)
 
 
 def weights(net):
@@ -77,11 +80,3 @@ def test_a_dropout_layer_that_stands_in_two_places_is_swapped_in_both():
     net = nn.Sequential(nn.Linear(2, 2), shared, nn.Linear(2, 2), shared)
     adopt(net)
     assert not [m for m in net.modules() if isinstance(m, nn.Dropout)]
-
-
-def test_a_users_dropout_keeps_its_probability_unless_the_params_name_one():
-    def factory(params, shape):
-        return nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.25))
-
-    unnamed, named = (build(factory, params, SHAPE, 0)[1] for params in ({}, {"dropout": 0.5}))
-    assert (float(unnamed.p), float(named.p)) == (0.25, 0.5)

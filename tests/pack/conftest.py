@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from hpsearch import keyed
 from hpsearch.data.dataset import Arrays, Part, Target
-from hpsearch.nets.build import NETS, Factory, Shape, build
+from hpsearch.knobs import KNOBS
+from hpsearch.nets.build import NETS, build
+from hpsearch.nets.shape import Factory, Shape
 from hpsearch.pack.checkpoint import RowState
 from hpsearch.pack.train import Pack, Settings
-from hpsearch.validate import complete
 
 SEED = 7
+DEFAULTS = {name: knob.default for name, knob in KNOBS.items()}
 SMALL = {"epochs": 5, "batch_size": 16, "width": 12, "depth": 2, "lr": 1e-2}  # 50 steps on 160 examples
 TORCH: dict[str, Callable[[Any, Mapping[str, Any]], torch.optim.Optimizer]] = {
     "adam": lambda own, p: torch.optim.Adam(own, p["lr"], weight_decay=p["weight_decay"]),
@@ -57,7 +59,7 @@ def arrays(make_arrays: Callable[..., Arrays]) -> Arrays:
 @pytest.fixture(scope="session")
 def make_params() -> Callable[..., dict[str, Any]]:
     """A trial's params, complete; a name that is no knob is kept too."""
-    return lambda **changes: {**complete({**SMALL, **changes}), **changes}
+    return lambda **changes: {**DEFAULTS, **SMALL, **changes}
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ import torch
 from sklearn import metrics
 
 from hpsearch.metrics import METRICS, PROPER
-from hpsearch.nets.build import NETS, Shape
+from hpsearch.nets.build import NETS
+from hpsearch.nets.shape import Shape
 from hpsearch.pack.net import trained
 
 TASKS = {"accuracy": "classification", "log_loss": "classification", "f1": "classification", "rmse": "regression",

@@ -5,13 +5,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hpsearch.nets.build import Shape
+from hpsearch.nets.shape import Shape
 from hpsearch.pack.train import Pack
 
 
 def users_net(params, shape):
+    p = params.get("dropout", 0.25)
     return nn.Sequential(
-        nn.Linear(*shape.inputs, 16), nn.Tanh(), nn.Dropout(0.25), nn.Linear(16, 8), nn.Dropout(0.25),
+        nn.Linear(*shape.inputs, 16), nn.Tanh(), nn.Dropout(p), nn.Linear(16, 8), nn.Dropout(p),
         nn.Linear(8, shape.outputs),
     )  # fmt: skip
 
@@ -130,7 +131,26 @@ def test_evaluation_drops_nothing(arrays, make_params, settings):
 
 def test_functional_dropout_is_found_and_told(arrays, make_params, settings):
     pack = Pack.start(settings(factory=Functional), arrays, [0, 1], [make_params(), make_params()])
-    assert "random" in pack.check()
+    assert "draws random numbers itself" in pack.check()
+
+
+def test_what_a_net_draws_itself_depends_on_its_own_trial_and_step_alone(
+    arrays, make_params, train, unlike, settings
+):
+    rows = [make_params(lr=lr) for lr in (1e-3, 1e-2)]
+    changes = {"factory": Functional, "forward": "loop"}
+    torch.manual_seed(1)
+    together = train(arrays, rows, **changes)
+    torch.manual_seed(2)
+    alone = train(arrays, rows[1:], trials=[1], **changes)[0]
+    assert unlike(together[1], alone) == []
+    halfway = train(arrays, rows, until={0: 2, 1: 3}, **changes)
+    pack = Pack(settings(**changes), arrays, halfway)
+    pack.train()
+    resumed = {state.record.trial: state for state in pack.states()}
+    assert [unlike(resumed[k], together[k]) for k in (0, 1)] == [[], []]
+    plain = train(arrays, rows, factory=Functional, forward="loop", seed=8)
+    assert unlike(plain[0], together[0])
 
 
 def test_looking_for_the_masks_shapes_changes_no_buffer(arrays, make_params, train):

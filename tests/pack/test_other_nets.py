@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from hpsearch.nets.build import Shape
+from hpsearch.nets.shape import Shape
 from hpsearch.pack.net import trained
 from hpsearch.pack.train import Pack
 

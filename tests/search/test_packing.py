@@ -52,7 +52,7 @@ def test_a_single_net_gets_all_threads() -> None:
 
 def test_trials_of_one_shape_differ_only_in_columns() -> None:
     params = {0: {"width": 8, "lr": 0.1}, 1: {"width": 8, "lr": 0.2}, 2: {"width": 16, "lr": 0.1}}
-    assert by_shape(params) == {"width 8": [0, 1], "width 16": [2]}
+    assert by_shape(params, ["width"]) == {"width 8": [0, 1], "width 16": [2]}
 
 
 def test_a_plan_comes_back_from_its_file(tmp_path: Path) -> None:

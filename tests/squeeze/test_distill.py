@@ -8,7 +8,7 @@ from hpsearch.knobs import KNOBS
 from hpsearch.space import draw
 from hpsearch.squeeze.distill import student_draws, student_space, taught
 from hpsearch.study import parse_study
-from hpsearch.validate import check_names, complete
+from hpsearch.validate import check_names
 
 STUDY = {
     "name": "s",
@@ -22,7 +22,7 @@ STUDY = {
     },
 }
 SPACE = check_names(parse_study(STUDY, "s.yaml"), "s.yaml")
-BEST = complete(draw(SPACE, 5))
+BEST = SPACE.complete(draw(SPACE, 5))
 
 
 def test_students_have_the_best_trials_structure_and_the_first_its_params() -> None:

@@ -1,0 +1,121 @@
+"""A net of the user's own that raises, leaves the process or hangs: its trials fail, the others go on."""
+
+from pathlib import Path
+
+import pytest
+from launches import finish, launch, summary
+
+from hpsearch.folder import Folder
+from hpsearch.run import open_run
+
+NETS = """
+import os
+import sys
+import time
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, inputs, outputs, width, trap):
+        super().__init__()
+        self.trap = trap
+        self.body, self.head = nn.Linear(inputs, width), nn.Linear(width, outputs)
+
+    def forward(self, x):
+        if self.training:
+            TRAPS[self.trap]()
+        return self.head(self.body(x.flatten(1)).relu())
+
+
+def raises():
+    raise RuntimeError("caught in the trap")
+
+
+TRAPS = {
+    "none": lambda: None,
+    "raise": raises,
+    "exit": lambda: sys.exit(5),
+    "leave": lambda: os._exit(5),
+    "hang": lambda: time.sleep(1000),
+}
+
+
+def build(input_shape, outputs, width, trap="none"):
+    if width == 13:
+        raise ValueError("width 13 brings bad luck")
+    return Net(64, outputs, width, trap)
+"""
+STUDY = """
+name: traps
+data: {{source: "sklearn:digits"}}
+net: my_nets:build
+search: {{trials: 8, block: 4, metric: accuracy}}
+params: {{epochs: 2, width: {width}, trap: {trap}, lr: {{low: 1e-3, high: 1e-2, log: true}}}}
+squeeze: {{student: null}}
+resources: {{trial_timeout: 10s}}
+"""
+SAID = {
+    "raise": r"RuntimeError: caught in the trap",
+    "exit": r"SystemExit: 5",
+    "leave": r"the worker died",
+    "hang": r"no epoch ended within 10 s",
+}
+
+
+def study(folder: Path, width: str = "8", trap: str = "none") -> Path:
+    path = folder / "traps.yaml"
+    path.write_text(STUDY.format(width=width, trap=trap))
+    (folder / "my_nets.py").write_text(NETS)
+    return path
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [
+        "raise",
+        pytest.param("exit", marks=pytest.mark.slow),
+        pytest.param("leave", marks=pytest.mark.slow),
+        pytest.param("hang", marks=pytest.mark.slow),
+    ],
+)
+def test_the_trials_in_a_trap_fail_and_the_others_finish(trap: str, tmp_path: Path) -> None:
+    path = study(tmp_path, trap=f"{{choices: [none, {trap}], column: true}}")
+    status, out, err = finish(launch(path, tmp_path / "runs"), 500)
+    assert status == 0, out + err
+    assert out.startswith(f"net: my_nets:build is build of {tmp_path}/my_nets.py\n")
+    trials = open_run(tmp_path / "runs" / "traps").trials
+    trapped = trials["params.trap"] == trap
+    assert 0 < trapped.sum() < 8
+    assert set(trials["state"][~trapped]) == {"complete"}
+    assert set(trials["state"][trapped]) == {"failed"}
+    assert trials["failure"][trapped].str.contains(SAID[trap]).all()
+
+
+def test_trials_of_a_shape_that_cannot_be_built_fail_and_the_others_finish(tmp_path: Path) -> None:
+    status, out, err = finish(launch(study(tmp_path, width="[8, 13]"), tmp_path / "runs"))
+    if "failed with width 13" in err:  # the first trial's
+        status, out, err = finish(launch(study(tmp_path, width="[13, 8]"), tmp_path / "runs"))
+    assert status == 0, out + err
+    trials = open_run(tmp_path / "runs" / "traps").trials
+    unlucky = trials["params.width"] == 13
+    assert list(trials["state"]) == ["failed" if bad else "complete" for bad in unlucky]
+    assert trials["failure"][unlucky].str.contains("ValueError: width 13 brings bad luck").all()
+    assert summary(Folder(tmp_path / "runs" / "traps"))["trials"]["failed"] == 4
+
+
+def test_a_study_all_of_whose_trials_are_trapped_says_why(tmp_path: Path) -> None:
+    status, _, err = finish(launch(study(tmp_path, trap="raise"), tmp_path / "runs"))
+    assert status == 1
+    assert "all 8 trials that ended have failed; the first: RuntimeError: caught in the trap" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_code_that_changed_since_the_study_began_is_refused(tmp_path: Path) -> None:
+    path = study(tmp_path)
+    assert finish(launch(path, tmp_path / "runs"))[0] == 0
+    (tmp_path / "my_nets.py").write_text(NETS + "\n# changed")
+    status, _, err = finish(launch(path, tmp_path / "runs"))
+    assert status == 2
+    assert "belongs to a study that differs in net: its code" in err

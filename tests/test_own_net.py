@@ -1,0 +1,141 @@
+"""A study with a net of the user's own, from launch to prediction."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hpsearch
+from hpsearch.errors import UserError
+from hpsearch.prepare import prepare
+from hpsearch.trial import run_trial
+
+NETS = """
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+def build(input_shape, outputs, width, dropout=0.0):
+    (pixels,) = input_shape
+    return nn.Sequential(
+        nn.Linear(pixels, width), nn.BatchNorm1d(width), nn.Tanh(), nn.Dropout(dropout), nn.Linear(width, outputs)
+    )
+
+
+class Functional(nn.Module):
+    def __init__(self, outputs, width=16):
+        super().__init__()
+        self.body, self.head = nn.Linear(64, width), nn.Linear(width, outputs)
+
+    def forward(self, x):
+        return self.head(functional.dropout(self.body(x).relu(), 0.2, self.training))
+
+
+def wrong_shape(outputs):
+    return nn.Linear(64, outputs + 1)
+
+
+def no_net(outputs):
+    return outputs
+
+
+def nothing_to_train(outputs):
+    return nn.Linear(64, outputs).requires_grad_(False)
+
+
+def no_dropout(outputs):
+    return nn.Linear(64, outputs)
+"""
+STUDY = """
+name: mine
+data: {{source: "sklearn:digits"}}
+net: {net}
+search: {{trials: 8, block: 8, metric: accuracy}}
+params: {params}
+squeeze: {{student: {{trials: 2}}}}
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+
+    def write(net: str, params: str) -> Path:
+        (tmp_path / "my_nets.py").write_text(NETS)
+        (tmp_path / "mine.yaml").write_text(STUDY.format(net=net, params=params))
+        return tmp_path / "mine.yaml"
+
+    return write
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_it_is_packed_ensembled_distilled_and_exported(write: Any, tmp_path: Path) -> None:
+    params = "{epochs: 8, width: [32, 48], lr: {low: 1e-3, high: 1e-2, log: true},"
+    params += " dropout: {low: 0, high: 0.5, column: true}}"
+    folder = hpsearch.launch(write("my_nets:build", params), runs=tmp_path / "runs").folder
+    legs = json.loads(folder.plan.read_text())["legs"]
+    assert all("disagree" not in leg["why"] and "raised" not in leg["why"] for leg in legs)
+    found = hpsearch.open_run(folder.root)
+    assert found.trials["params.dropout"].nunique() == 8
+    assert found.summary is not None
+    assert found.summary["ensemble"]["test"]["accuracy"] > 0.9
+    assert found.summary["student"]["parameters"] in (32 * 77 + 10, 48 * 77 + 10)
+    test = prepare(tmp_path / "mine.yaml").dataset.test
+    raw = np.load(digits(tmp_path))["x"][test.index]
+    predicted = hpsearch.load(folder.export).predict(raw)
+    right = (predicted["prediction"].astype(int) == test.y).mean()
+    assert right == pytest.approx(found.summary["ensemble"]["test"]["accuracy"])
+
+
+def digits(folder: Path) -> Path:
+    from sklearn.datasets import load_digits
+
+    np.savez(folder / "digits.npz", x=load_digits().data.astype(np.float32))
+    return folder / "digits.npz"
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_one_that_is_looped_is_told(write: Any, tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    class Hears:
+        note = stage = staticmethod(heard.append)
+
+        def progress(self, view: Any) -> None: ...
+
+    from hpsearch.pipeline import launch
+
+    launch(write("my_nets:Functional", "{epochs: 1, lr: [0.001, 0.01]}"), tmp_path / "runs", reporter=Hears())
+    assert any("trials are looped: the net draws random numbers itself" in text for text in heard)
+
+
+def test_one_trial_of_it_in_this_process(write: Any) -> None:
+    from hpsearch.search.progress import Quiet
+
+    record = run_trial(write("my_nets:build", "{epochs: 3, width: 32, lr: 0.01}"), 0, Quiet())
+    assert record.best["accuracy"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("net", "params", "said"),
+    [
+        ("my_nets:wrong_shape", "{lr: 1}", "for 4 examples of shape [64] its output must be [4, 10], got [4, 11]"),
+        ("my_nets:no_net", "{lr: 1}", "failed: TypeError: my_nets:no_net gave int, not an nn.Module"),
+        ("my_nets:nothing_to_train", "{lr: 1}", "has no parameter to train"),
+        ("my_nets:build", "{width: many}", "failed with width many: TypeError: "),
+        ("my_nets:no_dropout", "{dropout: 0.1}", "params.dropout: nobody takes it"),
+        ("my_nets:absent", "{lr: 1}", "has no function 'absent'; choose from Functional, build, no_dropout"),
+        ("nowhere:build", "{lr: 1}", "there is no module 'nowhere'"),
+        ("os:system", "{command: id}", "no installed package has it"),
+    ],
+)
+def test_one_that_does_not_fit_is_refused(net: str, params: str, said: str, write: Any) -> None:
+    path = write(net, params)
+    with pytest.raises(UserError) as caught:
+        prepare(path)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
