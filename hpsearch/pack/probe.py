@@ -84,7 +84,7 @@ def _measure(
 ) -> tuple[float, float]:
     """Milliseconds of a step, and bytes of memory, a row."""
     pack = Pack.start(replace(settings, forward=forward), arrays, range(len(params)), params)
-    order_KN = keyed.permutations(pack.keys["order"], len(pack.y_train))
+    order_KN = keyed.permutations(pack.orders, len(pack.examples))
     pack.steps_alone(order_KN, 1)
     _synchronise(settings.device)
     took: list[float] = []
@@ -103,11 +103,11 @@ def _bytes(pack: Pack) -> float:
     leaves = [m for m in net.modules() if not list(m.children())]
     hooks = [m.register_forward_hook(lambda _m, _i, out: outputs.append(_numel(out))) for m in leaves]
     with torch.no_grad():
-        net.eval()(pack.x_train[: pack.batch])
+        net.eval()(pack.examples.x[: pack.batch])
     for hook in hooks:
         hook.remove()
     itemsize = pack.rows.theta.element_size()
-    kept = int(np.prod(pack.y_validation.shape)) * pack.arrays.target.outputs
+    kept = int(np.prod(pack.examples.y_validation.shape)) * pack.arrays.target.outputs
     return float(itemsize * (7 * pack.rows.theta.shape[1] + 3 * sum(outputs) + 2 * kept))
 
 

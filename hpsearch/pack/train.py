@@ -4,11 +4,10 @@ Shapes: K rows, N examples of a batch, P parameters, C outputs, S steps of an ep
 """
 
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,19 +18,17 @@ from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.nets.build import build
-from hpsearch.nets.layers import Dropout
 from hpsearch.nets.shape import Factory, Shape
+from hpsearch.pack.best import Best, rank
+from hpsearch.pack.chance import Chance
 from hpsearch.pack.checkpoint import Record, RowState
+from hpsearch.pack.examples import Examples
 from hpsearch.pack.forward import PREDICT, TRAIN, disagreement
-from hpsearch.pack.masks import Masks
+from hpsearch.pack.loss import Losses
 from hpsearch.pack.rows import Rows
-from hpsearch.tricks.losses import DISTILLED, LOSSES
-from hpsearch.tricks.optimizers import OPTIMIZERS, Now, Slab, clip_, unbias
-from hpsearch.tricks.schedules import rates
+from hpsearch.pack.update import Update
 
-_COLUMNS = ("lr", "lr_min", "warmup", "cycles", "weight_decay", "momentum", "clip")  # held on the host too
 _PART = 512  # validation examples at a time; the same for any number of rows, for the same bits
-_LOSS_COLUMNS = ("label_smoothing", "distill", "temperature")
 
 
 @dataclass(frozen=True)
@@ -55,29 +52,26 @@ class Pack:
 
     def __init__(self, settings: Settings, arrays: Arrays, states: Sequence[RowState]) -> None:
         self.settings, self.arrays = settings, arrays
-        self.device = torch.device(settings.device)
         self.done: list[RowState] = []
-        self.masks: Masks | None = None
         states = sorted(states, key=lambda state: str(state.record.params["optimizer"]))  # few runs of one kind
         self.records = [replace(state.record, curve=list(state.record.curve)) for state in states]
-        params = [record.params for record in self.records]
+        params, trials = self._params(), [record.trial for record in self.records]
         if len({int(p["batch_size"]) for p in params}) != 1:
             raise ValueError("the rows of a pack share their batch size")
         shape = Shape(arrays.input_shape, arrays.target.outputs)
         modules = [
-            build(settings.factory, r.params, shape, keyed.key(settings.seed, r.trial, "weights")).to(
-                settings.dtype
-            )
-            for r in self.records
+            build(settings.factory, p, shape, keyed.key(settings.seed, trial, "weights")).to(settings.dtype)
+            for p, trial in zip(params, trials, strict=True)
         ]
-        self.rows = Rows(modules, self.device)
-        self.batch = min(int(params[0]["batch_size"]), len(arrays.train.y))
-        self.steps = max(len(arrays.train.y) // self.batch, 1)  # an epoch leaves out what fills no batch
-        self._place_data()
-        self._make_columns()
+        self.rows = Rows(modules, torch.device(settings.device))
+        self.examples = Examples(arrays, self.rows.device, settings.dtype)
+        self.batch = min(int(params[0]["batch_size"]), len(self.examples))
+        self.steps = max(len(self.examples) // self.batch, 1)  # an epoch leaves out what fills no batch
+        self.orders = keyed.keys(settings.seed, trials, "order")
+        self.best = Best(self.rows, [state.tensors.get("best.prediction") for state in states])
         self._restore(states)
-        self._notice_draws()
-        self._shape_masks()
+        self._make_columns()
+        self.chance = Chance(self.rows, settings.seed, trials, self.examples.x[: self.batch])
 
     @classmethod
     def start(
@@ -89,50 +83,15 @@ class Pack:
 
     # --- setting up -----------------------------------------------------------------------------------------
 
-    def _place_data(self) -> None:
-        def place(array: np.ndarray) -> Tensor:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # shared arrays are read-only, and only read
-                tensor = torch.from_numpy(array).to(self.device)
-            return tensor.to(self.settings.dtype) if tensor.is_floating_point() else tensor
-
-        a = self.arrays
-        self.x_train, self.y_train = place(a.train.x), place(a.target.scaled(a.train.y))
-        self.x_validation = place(a.validation.x)
-        self.y_validation = torch.tensor(a.validation.y, device=self.device)  # in its own precision
-        self.teacher = None if a.teacher is None else place(a.teacher)
+    def _params(self) -> list[Mapping[str, Any]]:
+        return [record.params for record in self.records]
 
     def _make_columns(self) -> None:
-        params = [record.params for record in self.records]
-        self.host = {name: np.array([[float(p[name])] for p in params]) for name in _COLUMNS}
-        self.columns = {
-            name: torch.tensor([float(p[name]) for p in params], dtype=self.settings.dtype, device=self.device)
-            for name in (*_COLUMNS, *_LOSS_COLUMNS)
-        }
-        self.schedules = [str(p["schedule"]) for p in params]
-        self.total = np.array([[int(p["epochs"]) * self.steps] for p in params])
-        trials = [record.trial for record in self.records]
-        self.keys = {use: keyed.keys(self.settings.seed, trials, use) for use in ("order", "dropout", "net's own")}
-        self.clips = bool((self.host["clip"] > 0).any())
-        self.slabs = list(self._cut_slabs())
-
-    def _cut_slabs(self) -> Iterator[tuple[str, slice, Slab]]:
-        """The rows of each kind of optimizer; they lie side by side."""
-        rows = self.rows
-        decay_K1, momentum_K1 = (self.columns[name].unsqueeze(1) for name in ("weight_decay", "momentum"))
-        kinds = [str(record.params["optimizer"]) for record in self.records]
-        for kind in sorted(set(kinds)):
-            run = slice(kinds.index(kind), kinds.index(kind) + kinds.count(kind))
-            yield kind, run, Slab(
-                rows.theta[run], rows.grad[run], rows.first[run], rows.second[run], rows.work[run],
-                decay_K1[run], momentum_K1[run], by_row=self.device.type == "cpu",
-            )  # fmt: skip
+        params = self._params()
+        self.losses = Losses(params, self.arrays.target.task, self.rows.theta)
+        self.update = Update(self.rows, params, self.steps)
 
     def _restore(self, states: Sequence[RowState]) -> None:
-        rows = self.rows
-        self.best_theta = rows.theta.clone()
-        self.best_buffers = {name: rows.buffers[name].clone() for name in rows.state_names()}
-        self.best_prediction: list[Tensor | None] = [s.tensors.get("best.prediction") for s in states]
         for k, state in enumerate(states):
             for name, matrix in self._stored().items():
                 if name in state.tensors:
@@ -142,68 +101,17 @@ class Pack:
         """Every stacked tensor that a row's state holds."""
         rows = self.rows
         return {
-            "theta": rows.theta, "first": rows.first, "second": rows.second, "best.theta": self.best_theta,
+            "theta": rows.theta, "first": rows.first, "second": rows.second,
             **{f"buffer.{name}": rows.buffers[name] for name in rows.state_names()},
-            **{f"best.buffer.{name}": tensor for name, tensor in self.best_buffers.items()},
+            **self.best.stacked(),
         }  # fmt: skip
-
-    def _notice_draws(self) -> None:
-        """Finds out whether the net draws random numbers in a pass of its own, from torch's stream."""
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            before = self._streams()
-            self._pass_quietly()
-            drew = any(not torch.equal(a, b) for a, b in zip(before, self._streams(), strict=True))
-        self.rows.draws = [0] * len(self.records) if drew else None
-
-    def _streams(self) -> list[Tensor]:
-        cuda = [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
-        return [torch.get_rng_state(), *cuda]
-
-    def _pass_quietly(self) -> None:
-        """One pass of the first row in training mode, which leaves its buffers as they were."""
-        rows = self.rows
-        before = {name: tensor.clone() for name, tensor in rows.buffers.items()}
-        with torch.no_grad():
-            rows.modules[0].train()(self.x_train[: self.batch])
-        rows.collect_reassigned(0)
-        for name, tensor in before.items():
-            rows.buffers[name].copy_(tensor)
-
-    def _shape_masks(self) -> None:
-        """Finds the shape of each dropout layer's input by one quiet pass, and makes room for the masks."""
-        rows = self.rows
-        self.masks = None
-        drop = {name: rows.buffers[f"{name}.p".lstrip(".")] for name in rows.dropouts}
-        if not any(bool((p > 0).any()) for p in drop.values()):
-            return
-        layers = {name: rows.modules[0].get_submodule(name) for name in drop}
-        shapes: dict[str, list[torch.Size]] = {name: [] for name in drop}
-        for layer in rows.dropout_layers:
-            layer.count_calls()
-        hooks = [layer.register_forward_pre_hook(_note_shape(shapes, name)) for name, layer in layers.items()]
-        self._pass_quietly()
-        for hook in hooks:
-            hook.remove()
-        calls = [(name, i, shape) for name, found in shapes.items() for i, shape in enumerate(found)]
-        if not calls:
-            return
-        outs = [
-            torch.ones(len(rows), *shape, dtype=self.settings.dtype, device=self.device) for _, _, shape in calls
-        ]
-        for (name, i, _), out in zip(calls, outs, strict=True):
-            rows.set_buffer(f"{name}.{Dropout.mask_name(i)}".lstrip("."), out)
-        for name in drop:
-            for module in rows.modules:
-                cast(Dropout, module.get_submodule(name)).expect(len(shapes[name]))
-        self.masks = Masks([drop[name] for name, _, _ in calls], outs)
 
     def check(self) -> str | None:
         """Why this pack cannot go forward as its settings say, or None (see `forward.disagreement`)."""
-        order_KN = keyed.permutations(self.keys["order"], len(self.y_train))
-        x, y, teacher = _Batches(self, order_KN)[0]
-        self._fill_masks(0)
+        batch = self.examples.batch(keyed.permutations(self.orders, len(self.examples))[:, : self.batch])
+        self.chance.fill(self._epochs(), 0)
         way = "vmap" if self.settings.forward == "loop" else self.settings.forward
-        return disagreement(self.rows, x, partial(self._losses, y_KN=y, teacher=teacher), way)
+        return disagreement(self.rows, batch.x, partial(self.losses, batch=batch), way)
 
     # --- training -------------------------------------------------------------------------------------------
 
@@ -231,8 +139,7 @@ class Pack:
         return self.done + [self._state(k) for k in range(len(self.records))]
 
     def _epoch(self) -> None:
-        epochs = np.array([record.epoch for record in self.records])
-        order_KN = keyed.permutations(keyed.fold(self.keys["order"], epochs), len(self.y_train))
+        order_KN = keyed.permutations(keyed.fold(self.orders, self._epochs()), len(self.examples))
         losses_K = self.steps_alone(order_KN, self.steps)
         for record in self.records:
             record.epoch += 1
@@ -240,44 +147,18 @@ class Pack:
 
     def steps_alone(self, order_KN: np.ndarray, steps: int) -> Tensor:
         """The first steps of an epoch in this order of examples; gives each row's mean loss [K]."""
-        epochs = np.array([record.epoch for record in self.records])
-        step_KS = epochs[:, None] * self.steps + np.arange(self.steps)
-        lr_KS = rates(self.schedules, self.host, step_KS, self.total)
-        moving = torch.from_numpy(np.stack([lr_KS, step_KS + 1, *unbias(step_KS + 1)])).to(
-            self.device, self.settings.dtype
-        )
-        sums_K = torch.zeros(len(self.records), dtype=torch.float64, device=self.device)
-        batches = _Batches(self, order_KN)
-        for s in range(min(steps, self.steps)):
-            x, y, teacher = batches[s]
-            self._fill_masks(s)
-            loss = partial(self._losses, y_KN=y, teacher=teacher)
-            sums_K += TRAIN[self.settings.forward](self.rows, x, loss)
-            self._step(Now(*moving[..., s : s + 1]))
-        return sums_K / min(steps, self.steps)
+        epochs, steps = self._epochs(), min(steps, self.steps)
+        self.update.begin(epochs)
+        sums_K = torch.zeros(len(self.records), dtype=torch.float64, device=self.rows.device)
+        for s in range(steps):
+            batch = self.examples.batch(order_KN[:, s * self.batch : (s + 1) * self.batch])
+            self.chance.fill(epochs, s)
+            sums_K += TRAIN[self.settings.forward](self.rows, batch.x, partial(self.losses, batch=batch))
+            self.update.step(s)
+        return sums_K / steps
 
-    def _losses(self, outputs: Tensor, rows: slice, *, y_KN: Tensor, teacher: Tensor | None) -> Tensor:
-        columns = {name: self.columns[name][rows] for name in _LOSS_COLUMNS}
-        task = self.arrays.target.task
-        loss_KN = LOSSES[task](outputs, y_KN[rows], columns)
-        if teacher is not None:
-            loss_KN = DISTILLED[task](loss_KN, outputs, teacher[rows], columns)
-        return loss_KN.mean(1)
-
-    def _fill_masks(self, step: int) -> None:
-        epochs = np.array([record.epoch for record in self.records])
-        if self.masks is not None:
-            for layer in self.rows.dropout_layers:
-                layer.restart()
-            self.masks.fill(keyed.fold(self.keys["dropout"], epochs, step))
-        if self.rows.draws is not None:
-            self.rows.draws = keyed.fold(self.keys["net's own"], epochs, step).tolist()
-
-    def _step(self, now: Now) -> None:
-        if self.clips:
-            clip_(self.rows.grad, self.columns["clip"])
-        for kind, run, slab in self.slabs:
-            OPTIMIZERS[kind](slab, now.of(run))
+    def _epochs(self) -> np.ndarray:
+        return np.array([record.epoch for record in self.records])
 
     # --- evaluating -----------------------------------------------------------------------------------------
 
@@ -298,9 +179,9 @@ class Pack:
         return outputs.squeeze(-1).double() * target.std + target.mean
 
     def _evaluate(self, losses: list[float], due: list[bool]) -> None:
-        prediction = self.predict(self.x_validation)
+        prediction, y = self.predict(self.examples.x_validation), self.examples.y_validation
         metric, proper = self.arrays.metric, PROPER[self.arrays.target.task]
-        scores = {name: METRICS[name].score(prediction, self.y_validation).tolist() for name in {metric, proper}}
+        scores = {name: METRICS[name].score(prediction, y).tolist() for name in {metric, proper}}
         better = []
         for k, record in enumerate(self.records):
             if not due[k] or record.failure:
@@ -311,20 +192,10 @@ class Pack:
                 record.failure = f"the validation {broken} became {now[broken]} in epoch {record.epoch}"
                 continue
             record.curve.append([record.epoch, losses[k], now[metric], now[proper]])
-            if not record.best or _rank(now, metric, proper) > _rank(record.best, metric, proper):
+            if not record.best or rank(now, metric, proper) > rank(record.best, metric, proper):
                 record.best, record.best_epoch = now, record.epoch
                 better.append(k)
-        self._keep_best(better, prediction)
-
-    def _keep_best(self, better: list[int], prediction: Tensor) -> None:
-        if not better:
-            return
-        index = torch.tensor(better, device=self.device)
-        self.best_theta[index] = self.rows.theta[index]
-        for name, tensor in self.best_buffers.items():
-            tensor[index] = self.rows.buffers[name][index]
-        for k in better:
-            self.best_prediction[k] = prediction[k].cpu().clone()
+        self.best.take(better, prediction)
 
     # --- leaving --------------------------------------------------------------------------------------------
 
@@ -341,12 +212,11 @@ class Pack:
         if not leaving:
             return
         self.done += [self._state(k) for k in leaving]
-        staying = [k for k in range(len(self.records)) if k not in leaving]
-        self._keep(staying)
+        self._keep([k for k in range(len(self.records)) if k not in leaving])
 
     def _state(self, k: int) -> RowState:
         tensors = {name: matrix[k].clone() for name, matrix in self._stored().items()}
-        best = self.best_prediction[k]
+        best = self.best.predictions[k]
         if best is not None:
             tensors["best.prediction"] = best
         return RowState(replace(self.records[k], curve=list(self.records[k].curve)), tensors)
@@ -355,42 +225,8 @@ class Pack:
         self.records = [self.records[k] for k in places]
         if not places:
             return
-        index = torch.tensor(places, device=self.device)
         self.rows.keep(places)
-        self.best_theta = self.best_theta[index]
-        self.best_buffers = {name: tensor[index] for name, tensor in self.best_buffers.items()}
-        self.best_prediction = [self.best_prediction[k] for k in places]
+        self.best.keep(places)
+        self.orders = self.orders[places]
         self._make_columns()
-        self._shape_masks()
-
-
-class _Batches:
-    """One epoch's batches: (x [K, N, ...], y [K, N], teacher [K, N, C] or None), gathered one at a time."""
-
-    def __init__(self, pack: Pack, order_KN: np.ndarray) -> None:
-        self.pack, self.order_KN = pack, torch.from_numpy(order_KN).to(pack.device)
-
-    def __len__(self) -> int:
-        return self.pack.steps
-
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor, Tensor | None]:
-        if step >= len(self):
-            raise IndexError(step)
-        pack = self.pack
-        index = self.order_KN[:, step * pack.batch : (step + 1) * pack.batch]
-        flat, size = index.reshape(-1), tuple(index.shape)
-        teacher = None if pack.teacher is None else pack.teacher.index_select(0, flat).unflatten(0, size)
-        x = pack.x_train.index_select(0, flat).unflatten(0, size)
-        return x, pack.y_train.index_select(0, flat).unflatten(0, size), teacher
-
-
-def _rank(scores: Mapping[str, float], metric: str, proper: str) -> tuple[float, float]:
-    """Sorts results: the study's metric first, ties by log loss or rmse; more is better."""
-    return METRICS[metric].sign * scores[metric], METRICS[proper].sign * scores[proper]
-
-
-def _note_shape(shapes: dict[str, list[torch.Size]], name: str) -> Callable[..., None]:
-    def hook(module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        shapes[name].append(inputs[0].shape)
-
-    return hook
+        self.chance.keep(places)

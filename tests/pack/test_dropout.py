@@ -125,8 +125,8 @@ def test_evaluation_drops_nothing(arrays, make_params, settings):
     pack = Pack.start(settings(factory=users_net), arrays, [0], rows)
     plain = users_net({}, Shape(arrays.input_shape, 3)).eval()
     plain.load_state_dict(pack.rows.modules[0].state_dict())
-    expected = plain(pack.x_validation).log_softmax(-1)
-    assert torch.allclose(pack.predict(pack.x_validation)[0], expected, atol=1e-6)
+    expected = plain(pack.examples.x_validation).log_softmax(-1)
+    assert torch.allclose(pack.predict(pack.examples.x_validation)[0], expected, atol=1e-6)
 
 
 def test_functional_dropout_is_found_and_told(arrays, make_params, settings):

@@ -52,7 +52,7 @@ def test_one_step_by_hand_has_the_loops_gradients_in_float32(norm, activation, t
     for way in ("loop", "fused"):
         rows = mixed(depth=3, norm=norm, activation=activation)
         pack = Pack.start(settings(forward=way), task_arrays, range(6), rows)
-        pack.steps_alone(keyed.permutations(pack.keys["order"], len(pack.y_train)), 1)
+        pack.steps_alone(keyed.permutations(pack.orders, len(pack.examples)), 1)
         grads[way] = pack.rows.grad
     norm = grads["loop"].norm(dim=1)
     assert bool(((grads["fused"] - grads["loop"]).norm(dim=1) <= 1e-5 * norm).all())

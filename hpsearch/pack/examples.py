@@ -1,0 +1,54 @@
+"""What rows are trained and judged on, on their device.
+
+Shapes: K rows, N examples of a batch, C outputs.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hpsearch.data.dataset import Arrays
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Each row's own examples: x [K, N, ...], y [K, N], and where there is a teacher what it says [K, N, C]."""
+
+    x: Tensor
+    y: Tensor
+    teacher: Tensor | None
+
+
+class Examples:
+    """The training and the validation part as tensors; every row draws its batches from the same."""
+
+    def __init__(self, arrays: Arrays, device: torch.device, dtype: torch.dtype) -> None:
+        def place(array: np.ndarray) -> Tensor:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # shared arrays are read-only, and only read
+                tensor = torch.from_numpy(array).to(device)
+            return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+        self.device = device
+        self.x, self.y = place(arrays.train.x), place(arrays.target.scaled(arrays.train.y))
+        self.x_validation = place(arrays.validation.x)
+        self.y_validation = torch.tensor(arrays.validation.y, device=device)  # in its own precision
+        self.teacher = None if arrays.teacher is None else place(arrays.teacher)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def batch(self, index_KN: np.ndarray) -> Batch:
+        """The examples with these places in the training part, int64 [K, N]."""
+        index = torch.from_numpy(index_KN).to(self.device)
+        flat, size = index.reshape(-1), tuple(index.shape)
+
+        def gathered(tensor: Tensor) -> Tensor:
+            found: Tensor = tensor.index_select(0, flat).unflatten(0, size)
+            return found
+
+        teacher = None if self.teacher is None else gathered(self.teacher)
+        return Batch(gathered(self.x), gathered(self.y), teacher)
