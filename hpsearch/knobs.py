@@ -10,6 +10,7 @@ from typing import Any
 
 from hpsearch.nets.layers import ACTIVATIONS, NORMS
 from hpsearch.study import Param, Range
+from hpsearch.tricks.losses import LOSSES
 from hpsearch.tricks.optimizers import OPTIMIZERS
 from hpsearch.tricks.schedules import SCHEDULES
 
@@ -32,6 +33,7 @@ class Knob:
     structural: bool = False
     off: Any = None
     task: str | None = None
+    needs: tuple[str, ...] = ()  # a choice, and its values with which alone this acts
     nets: Sequence[str] = ()  # those that take it; none named: training takes it, whatever the net
     internal: bool = False  # set by the pipeline, not by a study
 
@@ -69,15 +71,20 @@ KNOBS: dict[str, Knob] = {
     # the optimizer
     "optimizer": Knob(str, "adam", choices=tuple(OPTIMIZERS)),
     "lr": Knob(float, 3e-4, low=0, open_low=True),
-    "momentum": Knob(float, 0.9, low=0, high=1, open_high=True, off=0.0),
+    "momentum": Knob(float, 0.9, low=0, high=1, open_high=True, off=0.0, needs=("optimizer", "sgd")),
     "weight_decay": Knob(float, 0.0, low=0, off=0.0),
     "clip": Knob(float, 0.0, low=0, off=0.0),  # the largest norm of a gradient; 0: as it is
     "schedule": Knob(str, "constant", choices=tuple(SCHEDULES)),
     "warmup": Knob(float, 0.0, low=0, high=1, off=0.0),
-    "cycles": Knob(int, 1, low=1),
-    "lr_min": Knob(float, 0.0, low=0),
+    "cycles": Knob(int, 1, low=1, needs=("schedule", "cyclic")),
+    "lr_min": Knob(float, 0.0, low=0, needs=("schedule", "cosine", "cyclic")),
     # the loss
+    "loss": Knob(str, None, choices=tuple(name for losses in LOSSES.values() for name in losses)),
+    "focal_gamma": Knob(float, 2.0, low=0, high=20, task="classification", needs=("loss", "focal")),
+    "huber_delta": Knob(float, 1.0, low=0, open_low=True, task="regression", needs=("loss", "huber")),
     "label_smoothing": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, task="classification"),
+    "class_weights": Knob(float, 0.0, low=0, high=2, off=0.0, task="classification"),
+    "flood": Knob(float, 0.0, low=0, off=0.0),
     "distill": Knob(float, 0.0, low=0, high=1, internal=True),
     "temperature": Knob(float, 1.0, low=0, open_low=True, internal=True),
 }

@@ -15,6 +15,7 @@ from pydantic import (
     Tag,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from hpsearch.errors import UserError
@@ -68,12 +69,30 @@ Param = Annotated[
 
 
 class Split(_Strict):
-    """Parts by share (stratified for classes), or by a column that holds train, validation, test."""
+    """Parts by share, or by a column that holds train, validation, test.
+
+    Shares are stratified for classes; with `group`, rows that have one value in that column stay together; with
+    `time`, the earliest rows train and the latest test.
+    """
 
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
     seed: Annotated[int, Field(ge=0)] = 0
     column: str | None = None
+    group: str | None = None
+    time: str | None = None
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> "Split":
+        named = [name for name in ("column", "group", "time") if getattr(self, name) is not None]
+        if len(named) > 1:
+            raise ValueError(f"takes one of column, group, time; has {' and '.join(named)}")
+        return self
+
+    @property
+    def named(self) -> str | None:
+        """The column that decides, if any; nothing is learned from it."""
+        return self.column or self.group or self.time
 
 
 class Data(_Strict):
@@ -82,6 +101,7 @@ class Data(_Strict):
     task: Literal["classification", "regression"] | None = None
     categorical: list[str] = []
     missing: list[str] = [""]
+    weight: str | None = None  # a column: how much an example counts in training
     split: Split = Split()
 
 

@@ -15,10 +15,11 @@ from hpsearch.nets.build import NETS
 from hpsearch.nets.own import Takes
 from hpsearch.space import Parameter, Space, ordered
 from hpsearch.study import Choice, Fixed, Param, Range, Study
+from hpsearch.tricks.losses import LOSSES
 
 _LATER_NETS = ("resnet",)
 _LATER_PARAMS = (
-    "loss", "focal_gamma", "flood", "class_weights", "mixup", "cutmix", "crop", "shift", "flip", "rotation",
+    "mixup", "cutmix", "crop", "shift", "flip", "rotation",
     "scale", "erasing", "brightness", "contrast", "noise", "swap_noise", "ema", "swa", "image_size", "patience",
 )  # fmt: skip
 
@@ -37,6 +38,7 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
     _check_known(study, knobs, takes, place)
     listed = {name: _parameter(name, entry, knobs[name], place) for name, entry in study.params.items()}
     listed = {name: _with_conditions(parameter, listed, knobs, place) for name, parameter in listed.items()}
+    listed = {name: _where_it_acts(parameter, listed, knobs, place) for name, parameter in listed.items()}
     if takes is not None:
         _check_defaults(listed, takes, place)
     defaults = [_default(name, knob) for name, knob in knobs.items() if name not in listed]
@@ -97,7 +99,17 @@ def check_task(study: Study, task: str, place: str) -> str:
         only = KNOBS[name].task if name in KNOBS else None
         if only not in (None, task):
             raise UserError(f"{place}: params.{name}: is for {only}, and this task is {task}; leave it out")
+    for loss in _losses(study):
+        if loss not in LOSSES[task]:
+            raise UserError(f"{place}: params.loss: {loss!r} is not for {task}; {choices(LOSSES[task])}")
     return metric
+
+
+def _losses(study: Study) -> Sequence[Any]:
+    entry = study.params.get("loss")
+    if entry is None:
+        return ()
+    return entry.choices if isinstance(entry, Choice) else (entry.value,) if isinstance(entry, Fixed) else ()
 
 
 def check_net(net: str, place: str) -> None:
@@ -189,6 +201,28 @@ def _with_conditions(
             raise UserError(f"{where}: {other_name} is never {impossible[0]!r}; {_possible(other)}")
         when.append((other_name, values))
     return replace(parameter, when=tuple(when))
+
+
+def _where_it_acts(
+    parameter: Parameter, listed: Mapping[str, Parameter], knobs: Mapping[str, Knob], place: str
+) -> Parameter:
+    """The parameter, with the condition under which alone it acts, unless the study gives one on that choice."""
+    needs = knobs[parameter.name].needs
+    if not needs or any(other == needs[0] for other, _ in parameter.when):
+        return parameter
+    name, *wanted = needs
+    other = listed.get(name) or _default(name, knobs[name])
+    acts = tuple(value for value in wanted if _can_be(other, value))
+    if not acts:
+        what = f"{name}: {' or '.join(wanted)}"
+        raise UserError(f"{place}: params.{parameter.name}: acts with {what} alone, which no trial has")
+    always = other.distribution is None or not set(_values(other)) - set(acts)
+    return parameter if always else replace(parameter, when=(*parameter.when, (name, acts)))
+
+
+def _values(parameter: Parameter) -> Sequence[Any]:
+    distribution = parameter.distribution
+    return distribution.choices if isinstance(distribution, CategoricalDistribution) else (parameter.fixed,)
 
 
 def _check_blocks(parameters: Sequence[Parameter], place: str) -> None:

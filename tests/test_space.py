@@ -72,12 +72,12 @@ def test_a_draw_lies_within_its_range(a: float, b: float, log: bool, c: int, d: 
 
 
 def test_parameters_and_trials_and_seeds_are_drawn_independently() -> None:
-    dropouts = {"dropout": {"low": 0, "high": 0.9}, "momentum": {"low": 0, "high": 0.9}}
+    dropouts = {"dropout": {"low": 0, "high": 0.9}, "weight_decay": {"low": 0, "high": 0.9}}
     a, b = (study_space(dropouts, seed) for seed in (0, 1))
     rows = [draw(a, number) for number in range(MANY)]
     first = [row["dropout"] for row in rows]
     for other in (
-        [row["momentum"] for row in rows], first[1:] + first[:1], [draw(b, n)["dropout"] for n in range(MANY)]
+        [row["weight_decay"] for row in rows], first[1:] + first[:1], [draw(b, n)["dropout"] for n in range(MANY)]
     ):  # fmt: skip
         assert stats.spearmanr(first, other).pvalue > 1e-3
 

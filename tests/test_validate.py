@@ -139,3 +139,36 @@ def test_a_study_without_a_metric_has_its_tasks_proper_one() -> None:
         "log_loss",
         "rmse",
     ]
+
+
+def test_a_parameter_exists_only_where_it_acts() -> None:
+    given = {"loss": ["cross_entropy", "focal"], "focal_gamma": {"low": 0.5, "high": 5}}
+    drawn = [draw(space(given), number) for number in range(32)]
+    found = {("focal_gamma" in params, params["loss"]) for params in drawn}
+    assert found == {(True, "focal"), (False, "cross_entropy")}
+    always = draw(space({"loss": "focal", "focal_gamma": {"low": 0.5, "high": 5}}), 0)
+    assert 0.5 <= always["focal_gamma"] <= 5
+
+
+@pytest.mark.parametrize(
+    ("params", "what"),
+    [
+        ({"focal_gamma": 2}, "params.focal_gamma: acts with loss: focal alone"),
+        (
+            {"focal_gamma": 2, "loss": ["binary", "cross_entropy"]},
+            "params.focal_gamma: acts with loss: focal alone",
+        ),
+        ({"momentum": 0.5}, "params.momentum: acts with optimizer: sgd alone, which no trial has"),
+        ({"lr_min": 0.5, "schedule": "constant"}, "params.lr_min: acts with schedule: cosine or "),
+    ],
+)
+def test_a_parameter_that_can_never_act_is_refused(params: dict[str, Any], what: str) -> None:
+    with pytest.raises(UserError) as caught:
+        space(params)
+    assert what in str(caught.value)
+
+
+@pytest.mark.parametrize("loss", ["huber", ["cross_entropy", "squared"]])
+def test_a_loss_fits_one_task(loss: Any) -> None:
+    with pytest.raises(UserError, match=r"params\.loss: '(huber|squared)' is not for classification; choose"):
+        check_task(study({"loss": loss}), "classification", "s.yaml")

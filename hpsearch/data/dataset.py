@@ -8,11 +8,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Part:
-    """Some examples: x float32 [N, ...]; y int64 class indices or float64 values in the target's units, [N]."""
+    """Some examples: x float32 [N, ...]; y int64 class indices or float64 values in the target's units, [N].
+
+    `index`: row numbers in the source, int64 [N]. `weight`: how much an example counts in training, float32 [N]
+    with mean 1, where the study names weights.
+    """
 
     x: np.ndarray
     y: np.ndarray
-    index: np.ndarray  # row numbers in the source, int64 [N]
+    index: np.ndarray
+    weight: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

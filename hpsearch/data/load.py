@@ -1,7 +1,7 @@
 """A study's data from source to parts: read, recognise the task, split, fit the preprocessing, transform."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class Dataset:
         """A hash of every number in every part: the same data, the same hash."""
         digest = hashlib.blake2b(digest_size=16)
         for part in (self.train, self.validation, self.test):
-            for array in (part.x, part.y, part.index):
+            for array in (part.x, part.y, part.index, *([] if part.weight is None else [part.weight])):
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
@@ -55,11 +55,11 @@ def load(data: Data, base: Path, place: str) -> Dataset:
 
 def _from_arrays(raw: sources.Raw, data: Data, place: str) -> Dataset:
     assert raw.x is not None and raw.y is not None
-    for key in ("target", "categorical"):
+    for key in ("target", "categorical", "weight"):
         if getattr(data, key):
             raise UserError(f"{place}: data.{key}: {raw.name} holds arrays x and y, not named columns")
-    if data.split.column:
-        raise UserError(f"{place}: data.split.column: {raw.name} holds arrays x and y, not named columns")
+    if data.split.named:
+        raise UserError(f"{place}: data.split: {raw.name} holds arrays x and y, not named columns")
     bad = np.argwhere(~np.isfinite(raw.x))
     if len(bad):
         raise UserError(f"{place}: data.source: x holds NaN or infinity in row {int(bad[0][0])}")
@@ -77,7 +77,8 @@ def _from_table(raw: sources.Raw, data: Data, place: str) -> Dataset:
         raise UserError(f"{place}: data.target: is required for a table; {choices(table.columns)}")
     for key, column in [
         ("target", name),
-        ("split.column", data.split.column),
+        *((f"split.{kind}", getattr(data.split, kind)) for kind in ("column", "group", "time")),
+        ("weight", data.weight),
         *(("categorical", c) for c in data.categorical),
     ]:
         if column is not None and column not in table:
@@ -85,15 +86,29 @@ def _from_table(raw: sources.Raw, data: Data, place: str) -> Dataset:
     if len(table) == 0:
         raise UserError(f"{place}: data.source: {raw.name} has no rows")
     y, target, note = _recognise(table[name], data.task, place)
-    parts = _split(y, target, data, table.get(data.split.column) if data.split.column else None, place)
-    features = table.drop(columns=[name, *([data.split.column] if data.split.column else [])])
+    parts = _split(y, target, data, table.get(data.split.named) if data.split.named else None, place)
+    weight = None if data.weight is None else _weights(table[data.weight], parts["train"], f"{place}: data.weight")
+    apart = dict.fromkeys(column for column in (name, data.split.named, data.weight) if column is not None)
+    features = table.drop(columns=list(apart))
     if features.shape[1] == 0:
         raise UserError(f"{place}: data.source: {raw.name} has no column beside the target")
     schema = preprocess.fit_table(features, data.categorical, parts["train"], f"{place}: data.source")
     words = [c.name for c in schema.columns if isinstance(c, preprocess.Category)]
     told = f"columns: {features.shape[1] - len(words)} numbers, {len(words)} categories"
     told += f" ({', '.join(words[:8])}{', …' if len(words) > 8 else ''})" if words else ""
-    return _assemble(schema.transform(features, place), y, target, schema, parts, (note, told))
+    return _assemble(schema.transform(features, place), y, target, schema, parts, (note, told), weight)
+
+
+def _weights(column: pd.Series, train: np.ndarray, place: str) -> np.ndarray:
+    """How much each training example counts, float32 with mean 1."""
+    values = preprocess.numbers(column, place)
+    wrong = np.flatnonzero(~(values >= 0))
+    if len(wrong):
+        raise UserError(f"{place}: weights are numbers from 0, but row {wrong[0]} has {column.iloc[wrong[0]]}")
+    mean = values[train].mean()
+    if mean == 0:
+        raise UserError(f"{place}: every training row has the weight 0")
+    return np.asarray(values[train] / mean, dtype=np.float32)
 
 
 def _recognise(column: pd.Series, task: str | None, place: str) -> tuple[np.ndarray, Target, str]:
@@ -144,7 +159,7 @@ def _class_order(names: np.ndarray) -> np.ndarray:
 def _split(
     y: np.ndarray, target: Target, data: Data, column: "pd.Series[Any] | None", place: str
 ) -> dict[str, np.ndarray]:
-    if column is not None:
+    if column is not None and data.split.column:
         parts = splits.by_column(column, place)
         _classes_are_in_training(y, target, parts, place)
         return parts
@@ -154,7 +169,7 @@ def _split(
             f"{place}: data.split: validation and test must leave rows for training, "
             f"got {share.validation} and {share.test}"
         )
-    if target.task == "classification":
+    if target.task == "classification" and column is None:
         counts = np.bincount(y, minlength=len(target.classes))
         rare = int(counts.argmin())
         if counts[rare] < 3:
@@ -166,11 +181,35 @@ def _split(
     if len(y) < 5:
         raise UserError(f"{place}: data.source: has {len(y)} rows; a split into three parts needs at least 5")
     try:
-        parts = splits.by_share(y, share.validation, share.test, share.seed, target.task == "classification")
+        if column is None:
+            stratify = target.task == "classification"
+            parts = splits.by_share(y, share.validation, share.test, share.seed, stratify)
+        elif share.group:
+            parts = splits.by_group(column, share.validation, share.test, share.seed)
+        else:
+            times = _times(column, f"{place}: data.split.time")
+            parts = splits.by_time(times, share.validation, share.test)
     except ValueError as error:
         raise UserError(f"{place}: data.split: cannot split {len(y)} rows: {error}") from None
     _classes_are_in_training(y, target, parts, place)
     return parts
+
+
+def _times(column: "pd.Series[Any]", place: str) -> np.ndarray:
+    """Numbers as they are, dates and times as nanoseconds."""
+    if not pd.api.types.is_numeric_dtype(column):
+        dates = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)
+        wrong = np.flatnonzero(dates.isna())
+        if len(wrong):
+            raise UserError(
+                f"{place}: the column {column.name!r} holds numbers or times such as 2026-03-01 12:00, but row "
+                f"{wrong[0]} has {column.iloc[wrong[0]]!r}"
+            )
+        return dates.astype("int64").to_numpy()
+    times = preprocess.numbers(column, place)
+    if np.isnan(times).any():
+        raise UserError(f"{place}: row {np.flatnonzero(np.isnan(times))[0]} has no time")
+    return times
 
 
 def _classes_are_in_training(y: np.ndarray, target: Target, parts: dict[str, np.ndarray], place: str) -> None:
@@ -187,10 +226,13 @@ def _assemble(
     schema: Schema,
     parts: dict[str, np.ndarray],
     notes: tuple[str, ...],
+    weight: np.ndarray | None = None,
 ) -> Dataset:
     if target.task == "regression":
         train = y[parts["train"]].astype(np.float64)
         target = Target("regression", (), float(train.mean()), float(train.std()) or 1.0)
     made = {name: Part(np.ascontiguousarray(x[rows]), y[rows], rows) for name, rows in parts.items()}
+    if weight is not None:
+        made["train"] = replace(made["train"], weight=weight)
     sizes = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
     return Dataset(made["train"], made["validation"], made["test"], target, schema, (*notes, f"rows: {sizes}"))

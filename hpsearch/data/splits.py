@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from hpsearch.errors import UserError
 
@@ -19,6 +19,35 @@ def by_share(y: np.ndarray, validation: float, test: float, seed: int, stratify:
         rest, test_size=validation / (1 - test), random_state=seed, stratify=left
     )
     return {"train": np.sort(train), "validation": np.sort(validation_rows), "test": np.sort(test_rows)}
+
+
+def by_group(groups: pd.Series, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
+    """Row numbers of each part, by share of the groups: rows of one group are all in one part.
+
+    Raises:
+        ValueError: there are too few groups.
+    """
+    rows, names = np.arange(len(groups)), groups.astype("string").fillna("").to_numpy()
+    rest, test_rows = next(GroupShuffleSplit(1, test_size=test, random_state=seed).split(rows, groups=names))
+    again = GroupShuffleSplit(1, test_size=validation / (1 - test), random_state=seed)
+    train, validation_rows = next(again.split(rest, groups=names[rest]))
+    return {"train": rest[train], "validation": rest[validation_rows], "test": test_rows}
+
+
+def by_time(times: np.ndarray, validation: float, test: float) -> dict[str, np.ndarray]:
+    """Row numbers of each part: the earliest train, the latest test; rows of one time are all in one part.
+
+    Raises:
+        ValueError: there are too few times.
+    """
+    order = np.sort(times)
+    cuts = [order[min(round(len(times) * share), len(times) - 1)] for share in (1 - validation - test, 1 - test)]
+    part = np.searchsorted(cuts, times, side="right")
+    parts = {name: np.flatnonzero(part == place) for place, name in enumerate(PARTS)}
+    empty = [name for name, rows in parts.items() if len(rows) == 0]
+    if empty:
+        raise ValueError(f"no time is left for {empty[0]}")
+    return parts
 
 
 def by_column(column: pd.Series, place: str) -> dict[str, np.ndarray]:

@@ -11,15 +11,20 @@ import torch
 from torch import Tensor
 
 from hpsearch.data.dataset import Arrays
+from hpsearch.tricks.losses import Targets
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Each row's own examples: x [K, N, ...], y [K, N], and where there is a teacher what it says [K, N, C]."""
+    """Each row's own examples: x [K, N, ...] and targets [K, N].
+
+    Where there is a teacher, what it says [K, N, C]; where examples have weights, those [K, N].
+    """
 
     x: Tensor
-    y: Tensor
-    teacher: Tensor | None
+    targets: Targets
+    teacher: Tensor | None = None
+    weight: Tensor | None = None
 
 
 class Examples:
@@ -37,6 +42,7 @@ class Examples:
         self.x_validation = place(arrays.validation.x)
         self.y_validation = torch.tensor(arrays.validation.y, device=device)  # in its own precision
         self.teacher = None if arrays.teacher is None else place(arrays.teacher)
+        self.weight = None if arrays.train.weight is None else place(arrays.train.weight)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -51,4 +57,5 @@ class Examples:
             return found
 
         teacher = None if self.teacher is None else gathered(self.teacher)
-        return Batch(gathered(self.x), gathered(self.y), teacher)
+        weight = None if self.weight is None else gathered(self.weight)
+        return Batch(gathered(self.x), Targets(gathered(self.y)), teacher, weight)

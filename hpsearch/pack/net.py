@@ -8,7 +8,10 @@ from hpsearch.pack.checkpoint import RowState
 
 
 def trained(factory: Factory, state: RowState, shape: Shape) -> nn.Module:
-    """The net in evaluation mode on the CPU; it shares nothing with a pack."""
+    """The net in evaluation mode on the CPU; it shares nothing with a pack.
+
+    Its outputs are a softmax's logits, or a standardised value, whatever the loss was.
+    """
     theta, start = state.tensors["best.theta"], 0
     net = build(factory, state.record.params, shape, seed=0).to(theta.dtype)
     for parameter in (p for p in net.parameters() if p.requires_grad):
@@ -22,4 +25,4 @@ def trained(factory: Factory, state: RowState, shape: Shape) -> nn.Module:
     for name, tensor in named.items():
         if f"best.buffer.{name}" in state.tensors:
             tensor.copy_(state.tensors[f"best.buffer.{name}"])
-    return net.eval()
+    return nn.Sequential(net, nn.LogSigmoid()).eval() if state.record.params["loss"] == "binary" else net.eval()

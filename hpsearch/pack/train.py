@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import log_softmax
 
 from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
@@ -88,7 +87,7 @@ class Pack:
 
     def _make_columns(self) -> None:
         params = self._params()
-        self.losses = Losses(params, self.arrays.target.task, self.rows.theta)
+        self.losses = Losses(params, self.arrays.target, self.arrays.train.y, self.rows.theta)
         self.update = Update(self.rows, params, self.steps)
 
     def _restore(self, states: Sequence[RowState]) -> None:
@@ -175,7 +174,7 @@ class Pack:
         outputs = torch.cat([PREDICT[self.settings.forward](self.rows, part) for part in x.split(_PART)], dim=1)
         target = self.arrays.target
         if target.task == "classification":
-            return log_softmax(outputs, dim=-1)
+            return self.losses.log_probabilities(outputs)
         return outputs.squeeze(-1).double() * target.std + target.mean
 
     def _evaluate(self, losses: list[float], due: list[bool]) -> None:

@@ -103,6 +103,40 @@ def test_a_split_column_decides_and_is_not_learned_from(tmp_path: Path) -> None:
     assert dataset.train.x.shape == (20, 1)
 
 
+def test_rows_of_a_group_stay_together_and_the_group_is_not_learned_from(tmp_path: Path) -> None:
+    groups = [f"g{row % 12}" for row in range(N)]
+    dataset = prepare(tmp_path, table(TWO, who=groups), split={"group": "who", "seed": 3})
+    found = rows(dataset)
+    assert sorted(row for part in found.values() for row in part) == list(range(N))
+    owners = [{groups[row] for row in part} for part in found.values()]
+    assert not owners[0] & owners[1] and not owners[0] & owners[2] and not owners[1] & owners[2]
+    assert dataset.train.x.shape[1] == 1
+    assert rows(prepare(tmp_path, table(TWO, who=groups), split={"group": "who", "seed": 4})) != found
+
+
+@pytest.mark.parametrize("dates", [False, True])
+def test_the_earliest_rows_train_and_the_latest_test(dates: bool, tmp_path: Path) -> None:
+    order = np.random.default_rng(0).permutation(N) // 2  # two rows a time
+    times = [f"2026-01-01 00:{minute:02d}:00" for minute in order] if dates else order
+    dataset = prepare(tmp_path, table(TWO, when=times), split={"time": "when"})
+    train, validation, test = (order[part] for part in rows(dataset).values())
+    assert train.max() < validation.min() <= validation.max() < test.min()
+    assert (len(train), len(validation), len(test)) == (36, 12, 12)
+    assert dataset.train.x.shape[1] == 1
+
+
+def test_weights_count_in_training_alone_with_mean_one(tmp_path: Path) -> None:
+    given = np.arange(N) % 4
+    dataset = prepare(tmp_path, table(TWO, w=given), weight="w")
+    assert dataset.train.weight is not None
+    np.testing.assert_allclose(
+        dataset.train.weight * given[dataset.train.index].mean(), given[dataset.train.index]
+    )
+    assert dataset.train.weight.mean() == pytest.approx(1)
+    assert dataset.validation.weight is None
+    assert dataset.train.x.shape[1] == 1
+
+
 def test_columns_named_categorical_are_categories_and_this_is_told(tmp_path: Path) -> None:
     dataset = prepare(tmp_path, table(TWO, code=np.arange(N) % 3, word=TWO), categorical=["code"])
     assert dataset.train.x.shape[1] == 1 + 3 + 2
@@ -146,6 +180,13 @@ BAD_MARK = [*["train", "validation", "test"] * 19, "train", "test", "dev"]
         (table(TWO), {"split": {"column": "y"}}, "data.split.column: holds 'no'; choose from train"),
         (table(TWO, part=BAD_MARK), {"split": {"column": "part"}}, "data.split.column: holds 'dev'"),
         (table(TWO, part=["train", "test"] * 30), {"split": {"column": "part"}}, "no row is marked 'validation'"),
+        (table(TWO, w=[-1.0] * N), {"weight": "w"}, "data.weight: weights are numbers from 0, but row 0 has -1.0"),
+        (table(TWO, w=[None, *range(59)]), {"weight": "w"}, "data.weight: weights are numbers from 0, but row 0"),
+        (table(TWO, w=[0] * N), {"weight": "w"}, "data.weight: every training row has the weight 0"),
+        (table(TWO), {"weight": "z"}, "data.weight: no column 'z' in a.csv"),
+        (table(TWO, w=["x"] * N), {"split": {"time": "w"}}, "holds numbers or times such as 2026-03-01 12:00"),
+        (table(TWO, w=[1] * N), {"split": {"time": "w"}}, "data.split: cannot split 60 rows: no time is left for"),
+        (table(TWO, w=[1] * N), {"split": {"group": "w"}}, "data.split: cannot split 60 rows: "),
         (table([*TWO[:-1], "new"], part=[*PARTS * 19, "train", "train", "test"]), {"split": {"column": "part"}},
          "data.split: no training row has the class 'new'"),
         (table(TWO), {"split": {"validation": 0.5, "test": 0.5}}, "data.split: validation and test must"),
@@ -164,7 +205,16 @@ def test_data_that_does_not_fit_the_study_is_refused(
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("data", [{"target": "y"}, {"categorical": ["y"]}, {"split": {"column": "y"}}])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"target": "y"},
+        {"categorical": ["y"]},
+        {"split": {"column": "y"}},
+        {"split": {"time": "y"}},
+        {"weight": "y"},
+    ],
+)
 def test_arrays_have_no_named_columns(tmp_path: Path, data: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="holds arrays x and y, not named columns"):
         load(Data.model_validate({"source": "sklearn:digits", **data}), tmp_path, "s.yaml")

@@ -16,6 +16,7 @@ from hpsearch.nets.build import NETS, build
 from hpsearch.nets.shape import Factory, Shape
 from hpsearch.pack.checkpoint import RowState
 from hpsearch.pack.train import Pack, Settings
+from hpsearch.tricks.losses import PLAIN
 
 SEED = 7
 DEFAULTS = {name: knob.default for name, knob in KNOBS.items()}
@@ -145,9 +146,20 @@ def plain() -> Callable[..., Tensor]:
 
 
 def _loss(target: Target, params: Mapping[str, Any], outputs: Tensor, y: Tensor) -> Tensor:
-    if target.task == "regression":
-        return nn.MSELoss()(outputs, y.double().unsqueeze(1))
-    return nn.CrossEntropyLoss(label_smoothing=params["label_smoothing"])(outputs, y)
+    plain = {
+        None: lambda: _loss(target, {**params, "loss": PLAIN[target.task]}, outputs, y),
+        "squared": lambda: nn.MSELoss()(outputs, y.double().unsqueeze(1)),
+        "huber": lambda: nn.HuberLoss(delta=params["huber_delta"])(outputs, y.double().unsqueeze(1)),
+        "cross_entropy": lambda: nn.CrossEntropyLoss(label_smoothing=params["label_smoothing"])(outputs, y),
+        "focal": lambda: _focal(outputs, y, params["focal_gamma"]),
+        "binary": lambda: nn.BCEWithLogitsLoss()(outputs, nn.functional.one_hot(y, outputs.shape[1]).double()),
+    }
+    return plain[params["loss"]]()
+
+
+def _focal(outputs: Tensor, y: Tensor, gamma: float) -> Tensor:
+    p = outputs.softmax(-1)[torch.arange(len(y)), y]
+    return -((1 - p) ** gamma * p.log()).mean()
 
 
 def _rate(params: Mapping[str, Any], step: int, total: int) -> float:
