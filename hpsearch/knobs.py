@@ -10,6 +10,7 @@ from typing import Any
 
 from hpsearch.nets.layers import ACTIVATIONS, NORMS
 from hpsearch.study import Param, Range
+from hpsearch.tricks.averaging import AVERAGES
 from hpsearch.tricks.losses import LOSSES
 from hpsearch.tricks.optimizers import OPTIMIZERS
 from hpsearch.tricks.schedules import SCHEDULES
@@ -71,13 +72,18 @@ KNOBS: dict[str, Knob] = {
     # the optimizer
     "optimizer": Knob(str, "adam", choices=tuple(OPTIMIZERS)),
     "lr": Knob(float, 3e-4, low=0, open_low=True),
-    "momentum": Knob(float, 0.9, low=0, high=1, open_high=True, off=0.0, needs=("optimizer", "sgd")),
+    "momentum": Knob(float, 0.9, low=0, high=1, open_high=True, off=0.0, needs=("optimizer", "sgd", "nesterov")),
     "weight_decay": Knob(float, 0.0, low=0, off=0.0),
     "clip": Knob(float, 0.0, low=0, off=0.0),  # the largest norm of a gradient; 0: as it is
     "schedule": Knob(str, "constant", choices=tuple(SCHEDULES)),
     "warmup": Knob(float, 0.0, low=0, high=1, off=0.0),
     "cycles": Knob(int, 1, low=1, needs=("schedule", "cyclic")),
-    "lr_min": Knob(float, 0.0, low=0, needs=("schedule", "cosine", "cyclic")),
+    "lr_min": Knob(float, 0.0, low=0, needs=("schedule", "cosine", "one_cycle", "step", "cyclic")),
+    "lr_drops": Knob(int, 2, low=1, needs=("schedule", "step")),
+    "lr_decay": Knob(float, 0.1, low=0, high=1, open_low=True, open_high=True, needs=("schedule", "step")),
+    "average": Knob(str, "none", choices=tuple(AVERAGES), off="none"),
+    "average_span": Knob(float, 0.1, low=0, high=1, open_low=True, needs=("average", "ema", "swa")),
+    "patience": Knob(int, 0, low=0, off=0),
     # the loss
     "loss": Knob(str, None, choices=tuple(name for losses in LOSSES.values() for name in losses)),
     "focal_gamma": Knob(float, 2.0, low=0, high=20, task="classification", needs=("loss", "focal")),

@@ -20,7 +20,7 @@ from hpsearch.tricks.losses import LOSSES
 _LATER_NETS = ("resnet",)
 _LATER_PARAMS = (
     "mixup", "cutmix", "crop", "shift", "flip", "rotation",
-    "scale", "erasing", "brightness", "contrast", "noise", "swap_noise", "ema", "swa", "image_size", "patience",
+    "scale", "erasing", "brightness", "contrast", "noise", "swap_noise", "image_size",
 )  # fmt: skip
 
 

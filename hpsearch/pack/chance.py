@@ -33,6 +33,13 @@ class Chance:
         if self._rows.draws is not None:
             self._rows.draws = keyed.fold(self._keys["net's own"], epochs, step).tolist()
 
+    def still(self) -> None:
+        """Lets everything through, until masks are filled again."""
+        if self._masks is not None:
+            for layer in self._rows.dropout_layers:
+                layer.restart()
+            self._masks.still()
+
     def keep(self, places: Sequence[int]) -> None:
         """Drops all rows but these; the rows' matrices have dropped them already."""
         self._keys = {use: keys[list(places)] for use, keys in self._keys.items()}

@@ -25,7 +25,10 @@ from hpsearch.files import write_with
 class Record:
     """What is known of a trial's training so far, beside its tensors.
 
-    `curve` has one entry an evaluation: [epoch, training loss, validation metric, validation log loss or rmse].
+    `curve` has one entry an evaluation: [epoch, training loss, validation metric, validation log loss or rmse];
+    `average_curve` of averaged weights: [epoch, metric, log loss or rmse]; `snapshots` the scores by epoch.
+    `best_kind`: best, or average where the averaged weights of that epoch were better. `stopped`: its patience was
+    over.
     """
 
     trial: int
@@ -36,11 +39,15 @@ class Record:
     seconds: float = 0.0
     failure: str | None = None
     curve: list[list[float | None]] = field(default_factory=list)
+    average_curve: list[list[float | None]] = field(default_factory=list)
+    snapshots: dict[str, dict[str, float]] = field(default_factory=dict)
+    best_kind: str = "best"
+    stopped: bool = False
 
     @property
     def ended(self) -> bool:
-        """Whether it failed or reached its last epoch."""
-        return self.failure is not None or self.epoch >= int(self.params["epochs"])
+        """Whether it failed, stopped early or reached its last epoch."""
+        return self.failure is not None or self.stopped or self.epoch >= int(self.params["epochs"])
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,8 @@ class RowState:
     """One trial's row, off the matrix.
 
     Tensors: `theta`, `first`, `second` [P]; `buffer.NAME`; `best.theta`, `best.buffer.NAME` at the best epoch;
-    `best.prediction`, the best epoch's validation log-probabilities [N, C] float32, or values [N] float64.
+    `best.prediction`, the best epoch's validation log-probabilities [N, C] float32, or values [N] float64;
+    `average.theta`; `snapshot.EPOCH.theta`, `snapshot.EPOCH.buffer.NAME`, `snapshot.EPOCH.prediction`.
     None at all where a row has not begun, or was thinned.
     """
 
@@ -156,7 +164,15 @@ def _head(file: Any) -> Head:
 
 def _sound(record: Record) -> Record:
     """A record as it is; an error where its fields are of other types than we write."""
-    kinds = {"trial": int, "params": dict, "epoch": int, "best": dict, "failure": str | None, "curve": list}
+    kinds: dict[str, Any] = {
+        "trial": int,
+        "params": dict,
+        "epoch": int,
+        "best": dict,
+        "failure": str | None,
+        "curve": list,
+    }
+    kinds |= {"average_curve": list, "snapshots": dict, "best_kind": str, "stopped": bool}
     for name, kind in kinds.items():
         if not isinstance(getattr(record, name), kind):
             raise TypeError(f"{name} is a {type(getattr(record, name)).__name__}")

@@ -47,6 +47,11 @@ class Examples:
     def __len__(self) -> int:
         return len(self.y)
 
+    def spread(self, size: int, count: int) -> list[Tensor]:
+        """`count` batches [size, ...] of inputs from all over the training part, the same for every row."""
+        places = torch.arange(size * count, device=self.device) * len(self) // (size * count)
+        return [self.x.index_select(0, places[i::count]) for i in range(count)]
+
     def batch(self, index_KN: np.ndarray) -> Batch:
         """The examples with these places in the training part, int64 [K, N]."""
         index = torch.from_numpy(index_KN).to(self.device)

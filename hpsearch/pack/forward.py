@@ -88,8 +88,26 @@ def predict_vmap(rows: Rows, x_N: Tensor) -> Tensor:
     return outputs
 
 
+@torch.no_grad()
+def refresh_loop(rows: Rows, x_N: Tensor) -> None:
+    """A pass of every row in training mode over the same inputs, for what it leaves in the buffers."""
+    for k, module in enumerate(rows.modules):
+        with _seeded(rows, k):
+            module.train()(x_N)
+        rows.collect_reassigned(k)
+
+
+@torch.no_grad()
+def refresh_vmap(rows: Rows, x_N: Tensor) -> None:
+    """The same, all rows at once."""
+    base = rows.modules[0].train()
+    call = vmap(lambda p, b, x: functional_call(base, (p, b), (x,)), in_dims=(0, 0, None))
+    call(rows.views(rows.theta), rows.buffers, x_N)
+
+
 TRAIN = {"loop": train_loop, "vmap": train_vmap, "fused": fused.train}
 PREDICT = {"loop": predict_loop, "vmap": predict_vmap, "fused": fused.predict}
+REFRESH = {"loop": refresh_loop, "vmap": refresh_vmap, "fused": fused.refresh}
 
 
 def disagreement(rows: Rows, x_KN: Tensor, loss: LossOfRows, together: str = "vmap") -> str | None:

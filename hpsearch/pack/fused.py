@@ -72,6 +72,12 @@ def predict(rows: Rows, x_N: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def refresh(rows: Rows, x_N: Tensor) -> None:
+    """A pass in training mode over the same inputs, for what it leaves in the buffers."""
+    _forward(rows, rows.views(rows.theta), {}, x_N.flatten(1).expand(len(rows), -1, -1), training=True)
+
+
+@torch.no_grad()
 def _forward(rows: Rows, theta: Views, grad: Views, x_KND: Tensor, training: bool) -> tuple[Tensor, list[_Block]]:
     """The head's input [K, N, D], and the blocks on the way."""
     out, blocks = x_KND, []

@@ -41,6 +41,11 @@ class Masks:
             torch.ge(words.view(torch.int16)[:, : out.shape[1]], threshold_K1, out=out)
             out.mul_(scale_K1)
 
+    def still(self) -> None:
+        """Writes 1 into every mask."""
+        for out in self.outs:
+            out.fill_(1)
+
     def _splitmix(self, keys_K: Tensor) -> Tensor:
         z, shifted = self._bits, self._shifted
         torch.add(keys_K.unsqueeze(1), self._counter, out=z)

@@ -1,4 +1,4 @@
-"""A trial's net by itself, with the weights of its best epoch."""
+"""A trial's net by itself, with the weights of its best epoch or of a snapshot."""
 
 from torch import nn
 
@@ -7,12 +7,12 @@ from hpsearch.nets.shape import Factory, Shape
 from hpsearch.pack.checkpoint import RowState
 
 
-def trained(factory: Factory, state: RowState, shape: Shape) -> nn.Module:
-    """The net in evaluation mode on the CPU; it shares nothing with a pack.
+def trained(factory: Factory, state: RowState, shape: Shape, which: str = "best") -> nn.Module:
+    """The net as it was at its best epoch, or at `snapshot.EPOCH`; in evaluation mode, on the CPU.
 
-    Its outputs are a softmax's logits, or a standardised value, whatever the loss was.
+    It shares nothing with a pack. Its outputs are a softmax's logits or a standardised value, whatever the loss.
     """
-    theta, start = state.tensors["best.theta"], 0
+    theta, start = state.tensors[f"{which}.theta"], 0
     net = build(factory, state.record.params, shape, seed=0).to(theta.dtype)
     for parameter in (p for p in net.parameters() if p.requires_grad):
         stop = start + parameter.numel()
@@ -23,6 +23,6 @@ def trained(factory: Factory, state: RowState, shape: Shape) -> nn.Module:
         **{n: p.data for n, p in net.named_parameters() if not p.requires_grad},
     }
     for name, tensor in named.items():
-        if f"best.buffer.{name}" in state.tensors:
-            tensor.copy_(state.tensors[f"best.buffer.{name}"])
+        if f"{which}.buffer.{name}" in state.tensors:
+            tensor.copy_(state.tensors[f"{which}.buffer.{name}"])
     return nn.Sequential(net, nn.LogSigmoid()).eval() if state.record.params["loss"] == "binary" else net.eval()

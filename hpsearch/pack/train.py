@@ -18,15 +18,18 @@ from hpsearch.data.dataset import Arrays
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.nets.build import build
 from hpsearch.nets.shape import Factory, Shape
+from hpsearch.pack import snapshots
+from hpsearch.pack.average import Average
 from hpsearch.pack.best import Best, rank
 from hpsearch.pack.chance import Chance
 from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.examples import Examples
-from hpsearch.pack.forward import PREDICT, TRAIN, disagreement
+from hpsearch.pack.forward import PREDICT, REFRESH, TRAIN, disagreement
 from hpsearch.pack.loss import Losses
 from hpsearch.pack.rows import Rows
 from hpsearch.pack.update import Update
 
+_STATISTICS = 32  # batches over which the batch norms of averaged weights are estimated
 _PART = 512  # validation examples at a time; the same for any number of rows, for the same bits
 
 
@@ -45,15 +48,15 @@ class Settings:
 class Pack:
     """Trials in training as rows of one matrix.
 
-    A row that reaches its last epoch, or whose loss is no longer finite, leaves the matrix at the end of the
-    epoch; its state is then in `done`.
+    A row that reaches its last epoch, whose patience is over, or whose loss is no longer finite, leaves the matrix
+    at the end of the epoch; its state is then in `done`.
     """
 
     def __init__(self, settings: Settings, arrays: Arrays, states: Sequence[RowState]) -> None:
         self.settings, self.arrays = settings, arrays
         self.done: list[RowState] = []
         states = sorted(states, key=lambda state: str(state.record.params["optimizer"]))  # few runs of one kind
-        self.records = [replace(state.record, curve=list(state.record.curve)) for state in states]
+        self.records = [_copied(state.record) for state in states]
         params, trials = self._params(), [record.trial for record in self.records]
         if len({int(p["batch_size"]) for p in params}) != 1:
             raise ValueError("the rows of a pack share their batch size")
@@ -68,6 +71,8 @@ class Pack:
         self.steps = max(len(self.examples) // self.batch, 1)  # an epoch leaves out what fills no batch
         self.orders = keyed.keys(settings.seed, trials, "order")
         self.best = Best(self.rows, [state.tensors.get("best.prediction") for state in states])
+        self.average = Average(self.rows, params, self.steps)
+        self.snapshots = [snapshots.of_state(state.tensors) for state in states]
         self._restore(states)
         self._make_columns()
         self.chance = Chance(self.rows, settings.seed, trials, self.examples.x[: self.batch])
@@ -103,6 +108,7 @@ class Pack:
             "theta": rows.theta, "first": rows.first, "second": rows.second,
             **{f"buffer.{name}": rows.buffers[name] for name in rows.state_names()},
             **self.best.stacked(),
+            **({"average.theta": self.average.theta} if self.average.places else {}),
         }  # fmt: skip
 
     def check(self) -> str | None:
@@ -148,12 +154,14 @@ class Pack:
         """The first steps of an epoch in this order of examples; gives each row's mean loss [K]."""
         epochs, steps = self._epochs(), min(steps, self.steps)
         self.update.begin(epochs)
+        self.average.begin(epochs)
         sums_K = torch.zeros(len(self.records), dtype=torch.float64, device=self.rows.device)
         for s in range(steps):
             batch = self.examples.batch(order_KN[:, s * self.batch : (s + 1) * self.batch])
             self.chance.fill(epochs, s)
             sums_K += TRAIN[self.settings.forward](self.rows, batch.x, partial(self.losses, batch=batch))
             self.update.step(s)
+            self.average.step(s)
         return sums_K / steps
 
     def _epochs(self) -> np.ndarray:
@@ -165,9 +173,17 @@ class Pack:
         for record, loss in zip(self.records, losses, strict=True):
             if not np.isfinite(loss):
                 record.failure = f"the training loss became {loss} in epoch {record.epoch}"
-        last = [r.epoch % self.settings.evaluate == 0 or r.epoch >= int(r.params["epochs"]) for r in self.records]
-        if any(last):
-            self._evaluate(losses, last)
+        due = [k for k, record in enumerate(self.records) if not record.failure and self._is_due(record)]
+        if due:
+            self._evaluate(losses, due)
+
+    def _is_due(self, record: Record) -> bool:
+        """Whether a row is to be evaluated after this epoch."""
+        every, last = self.settings.evaluate, int(record.params["epochs"])
+        return record.epoch % every == 0 or record.epoch >= last or self._has_minimum(record)
+
+    def _has_minimum(self, record: Record) -> bool:
+        return record.epoch in snapshots.epochs_of_minima(record.params)
 
     def predict(self, x: Tensor) -> Tensor:
         """Log-probabilities [K, N, C] or values [K, N] in the target's units, of the rows as they are now."""
@@ -177,24 +193,59 @@ class Pack:
             return self.losses.log_probabilities(outputs)
         return outputs.squeeze(-1).double() * target.std + target.mean
 
-    def _evaluate(self, losses: list[float], due: list[bool]) -> None:
-        prediction, y = self.predict(self.examples.x_validation), self.examples.y_validation
+    def _evaluate(self, losses: list[float], due: list[int]) -> None:
+        """Scores rows as they are, and with their averaged weights where they have them; keeps what is best."""
         metric, proper = self.arrays.metric, PROPER[self.arrays.target.task]
-        scores = {name: METRICS[name].score(prediction, y).tolist() for name in {metric, proper}}
+        prediction, scores = self._scores()
         better = []
-        for k, record in enumerate(self.records):
-            if not due[k] or record.failure:
-                continue
-            now = {name: float(values[k]) for name, values in scores.items()}
+        for k in due:
+            record, now = self.records[k], scores[k]
             broken = next((name for name in (metric, proper) if not np.isfinite(now[name])), None)
             if broken is not None:
                 record.failure = f"the validation {broken} became {now[broken]} in epoch {record.epoch}"
                 continue
             record.curve.append([record.epoch, losses[k], now[metric], now[proper]])
-            if not record.best or rank(now, metric, proper) > rank(record.best, metric, proper):
-                record.best, record.best_epoch = now, record.epoch
+            if self._has_minimum(record):
+                record.snapshots[str(record.epoch)] = now
+                self.snapshots[k] |= snapshots.taken(self.rows, k, record.epoch, prediction[k])
+            if self._is_better(record, now):
+                record.best, record.best_epoch, record.best_kind = now, record.epoch, "best"
                 better.append(k)
         self.best.take(better, prediction)
+        averaged = [k for k in due if k in self.average.places and not self.records[k].failure]
+        if averaged:
+            self._evaluate_averages(averaged)
+        for record in (self.records[k] for k in due):
+            patience = int(record.params["patience"])
+            record.stopped = bool(patience) and record.epoch - (record.best_epoch or 0) >= patience
+
+    def _evaluate_averages(self, due: list[int]) -> None:
+        metric, proper = self.arrays.metric, PROPER[self.arrays.target.task]
+        self.chance.still()
+        batches = self.examples.spread(self.batch, min(self.steps, _STATISTICS))
+        with self.average.in_place(REFRESH[self.settings.forward], batches):
+            prediction, scores = self._scores()
+            better = []
+            for k in due:
+                record, now = self.records[k], scores[k]
+                if not all(np.isfinite(value) for value in now.values()):
+                    continue
+                record.average_curve.append([record.epoch, now[metric], now[proper]])
+                if self._is_better(record, now):
+                    record.best, record.best_epoch, record.best_kind = now, record.epoch, "average"
+                    better.append(k)
+            self.best.take(better, prediction)
+
+    def _scores(self) -> tuple[Tensor, list[dict[str, float]]]:
+        """The validation part's predictions, and each row's scores."""
+        prediction, y = self.predict(self.examples.x_validation), self.examples.y_validation
+        names = {self.arrays.metric, PROPER[self.arrays.target.task]}
+        columns = {name: METRICS[name].score(prediction, y).tolist() for name in names}
+        return prediction, [{n: float(c[k]) for n, c in columns.items()} for k in range(len(self.records))]
+
+    def _is_better(self, record: Record, scores: Mapping[str, float]) -> bool:
+        metric, proper = self.arrays.metric, PROPER[self.arrays.target.task]
+        return not record.best or rank(scores, metric, proper) > rank(record.best, metric, proper)
 
     # --- leaving --------------------------------------------------------------------------------------------
 
@@ -205,7 +256,7 @@ class Pack:
             goal = int(record.params["epochs"])
             if until is not None:
                 goal = min(goal, until.get(record.trial, goal))
-            return record.failure is not None or record.epoch >= goal
+            return record.ended or record.epoch >= goal
 
         leaving = [k for k, record in enumerate(self.records) if ended(record)]
         if not leaving:
@@ -218,7 +269,7 @@ class Pack:
         best = self.best.predictions[k]
         if best is not None:
             tensors["best.prediction"] = best
-        return RowState(replace(self.records[k], curve=list(self.records[k].curve)), tensors)
+        return RowState(_copied(self.records[k]), tensors | self.snapshots[k])
 
     def _keep(self, places: list[int]) -> None:
         self.records = [self.records[k] for k in places]
@@ -227,5 +278,17 @@ class Pack:
         self.rows.keep(places)
         self.best.keep(places)
         self.orders = self.orders[places]
+        self.average.keep(places, self._params())
+        self.snapshots = [self.snapshots[k] for k in places]
         self._make_columns()
         self.chance.keep(places)
+
+
+def _copied(record: Record) -> Record:
+    """A record whose lists are its own."""
+    return replace(
+        record,
+        curve=list(record.curve),
+        average_curve=list(record.average_curve),
+        snapshots=dict(record.snapshots),
+    )

@@ -1,4 +1,4 @@
-"""What an ensemble is chosen from: finished trials at their best epochs, with their validation predictions."""
+"""What an ensemble is chosen from: finished trials at their best epochs, and the snapshots of cyclic ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.nets.build import Net
 from hpsearch.nets.shape import Shape
-from hpsearch.pack import checkpoint
+from hpsearch.pack import checkpoint, snapshots
+from hpsearch.pack.best import rank
 from hpsearch.pack.net import trained
 from hpsearch.search import standing
 from hpsearch.search.shelf import Shelf
@@ -23,7 +24,10 @@ from hpsearch.search.shelf import Shelf
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trial's best-epoch weights. `prediction`: validation log-probabilities [N, C] or values [N]."""
+    """A trial's weights at one epoch. `prediction`: validation log-probabilities [N, C] or values [N].
+
+    `kind`: best, average (averaged weights, at the best epoch) or snapshot.
+    """
 
     trial: int
     epoch: int
@@ -55,18 +59,37 @@ def candidates(folder: Folder, rows: Sequence[dict[str, Any]], arrays: Arrays) -
         }
     except DamagedError as error:
         raise RunError(f"{error}; launch again: it is then set aside, and its trials are trained anew") from None
-    return [_candidate(states[row["number"]]) for row in best if row["number"] in states]
+    found = [_candidate(states[row["number"]]) for row in best if row["number"] in states]
+    more = [snapshot for row in best if row["number"] in states for snapshot in _snapshots(states[row["number"]])]
+    proper = PROPER[arrays.target.task]
+    return sorted([*found, *more], key=lambda one: rank(one.scores, arrays.metric, proper), reverse=True)[
+        : standing.MOST
+    ]
 
 
 def _candidate(state: checkpoint.RowState) -> Candidate:
     record = state.record
     assert record.best_epoch is not None
     prediction = state.tensors["best.prediction"].numpy()
-    return Candidate(record.trial, record.best_epoch, state, prediction, record.best)
+    return Candidate(record.trial, record.best_epoch, state, prediction, record.best, record.best_kind)
+
+
+def _snapshots(state: checkpoint.RowState) -> list[Candidate]:
+    """A trial's snapshots, but for one that is its best epoch."""
+    record = state.record
+    epochs = [epoch for epoch in snapshots.epochs_of(state.tensors) if epoch != record.best_epoch]
+    return [
+        Candidate(
+            record.trial, epoch, state, state.tensors[f"snapshot.{epoch}.prediction"].numpy(),
+            record.snapshots[str(epoch)], "snapshot",
+        )
+        for epoch in epochs
+    ]  # fmt: skip
 
 
 def net_of(candidate: Candidate, net: Net, arrays: Arrays) -> nn.Module:
-    return trained(net.factory(), candidate.state, Shape(arrays.input_shape, arrays.target.outputs))
+    which = f"snapshot.{candidate.epoch}" if candidate.kind == "snapshot" else "best"
+    return trained(net.factory(), candidate.state, Shape(arrays.input_shape, arrays.target.outputs), which)
 
 
 def predict(net: nn.Module, x: np.ndarray, target: Target) -> np.ndarray:

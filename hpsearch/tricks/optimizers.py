@@ -83,6 +83,17 @@ def sgd(slab: Slab, now: Now) -> None:
     slab.theta.sub_(torch.mul(slab.first, now.lr, out=slab.work))
 
 
+def nesterov(slab: Slab, now: Now) -> None:
+    """SGD with Nesterov's momentum, weight decay as L2 (torch.optim.SGD's form; Sutskever et al. 2013).
+
+    It looks ahead: the step is g + μ m with the momentum m that has taken g in.
+    """
+    _add_l2(slab)
+    slab.first.mul_(slab.momentum).add_(slab.grad)
+    torch.mul(slab.first, slab.momentum, out=slab.work).add_(slab.grad)
+    slab.theta.sub_(slab.work.mul_(now.lr))
+
+
 def _add_l2(slab: Slab) -> None:
     if slab.decays:
         slab.grad.add_(torch.mul(slab.theta, slab.weight_decay, out=slab.work))
@@ -113,7 +124,9 @@ def unbias(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return 1 - BETA_1**step, 1 - BETA_2**step
 
 
-OPTIMIZERS: dict[str, Callable[[Slab, Now], None]] = {"adam": adam, "adamw": adamw, "sgd": sgd}
+OPTIMIZERS: dict[str, Callable[[Slab, Now], None]] = {
+    "adam": adam, "adamw": adamw, "sgd": sgd, "nesterov": nesterov,
+}  # fmt: skip
 
 
 def clip_(grad_KP: Tensor, limit_K: Tensor) -> None:

@@ -30,7 +30,27 @@ def cyclic(progress: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarra
     return np.asarray(0.5 * (1 + np.cos(np.pi * within)))
 
 
-SCHEDULES: dict[str, Shape] = {"constant": constant, "cosine": cosine, "cyclic": cyclic}
+def one_cycle(progress: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Up from a 25th of lr for three tenths of the run, then down to lr_min, each by half a cosine.
+
+    (Smith 2018, arXiv 1803.09820, in torch.optim.lr_scheduler.OneCycleLR's form, without its cycle of momentum.)
+    Allows a higher lr than a constant rate does.
+    """
+    rise = np.minimum(progress / _RISE, 1)
+    fall = np.clip((progress - _RISE) / (1 - _RISE), 0, 1)
+    up = _FIRST + (1 - _FIRST) * 0.5 * (1 - np.cos(np.pi * rise))
+    return np.where(progress < _RISE, up, 0.5 * (1 + np.cos(np.pi * fall)))
+
+
+def step(progress: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Falls to `lr_decay` of itself `lr_drops` times, after equal shares of the run (He et al. 2016, ResNet)."""
+    return np.asarray(columns["lr_decay"] ** np.floor(progress * (columns["lr_drops"] + 1) + 1e-9))
+
+
+_RISE, _FIRST = 0.3, 1 / 25  # of one_cycle
+SCHEDULES: dict[str, Shape] = {
+    "constant": constant, "cosine": cosine, "one_cycle": one_cycle, "step": step, "cyclic": cyclic,
+}  # fmt: skip
 
 
 def rates(
@@ -38,8 +58,9 @@ def rates(
 ) -> np.ndarray:
     """The learning rates of K rows at S steps, float64 [K, S].
 
-    Columns `lr`, `lr_min`, `warmup`, `cycles` are [K, 1]; `step` counts from 0; `total` is each row's own
-    number of steps. The first `warmup` share of the run rises linearly to the schedule's first rate.
+    Columns `lr`, `lr_min`, `warmup`, `cycles`, `lr_drops`, `lr_decay` are [K, 1]; `step` counts from 0; `total`
+    is each row's own number of steps. The first `warmup` share of the run rises linearly to the schedule's first
+    rate.
     """
     warm_K1 = np.round(columns["warmup"] * total_K1)
     progress_KS = np.clip((step_KS - warm_K1) / np.maximum(total_K1 - warm_K1, 1), 0, 1)

@@ -25,6 +25,9 @@ TORCH: dict[str, Callable[[Any, Mapping[str, Any]], torch.optim.Optimizer]] = {
     "adam": lambda own, p: torch.optim.Adam(own, p["lr"], weight_decay=p["weight_decay"]),
     "adamw": lambda own, p: torch.optim.AdamW(own, p["lr"], weight_decay=p["weight_decay"]),
     "sgd": lambda own, p: torch.optim.SGD(own, p["lr"], p["momentum"], weight_decay=p["weight_decay"]),
+    "nesterov": lambda own, p: torch.optim.SGD(
+        own, p["lr"], p["momentum"], weight_decay=p["weight_decay"], nesterov=True
+    ),
 }
 
 
@@ -164,12 +167,15 @@ def _focal(outputs: Tensor, y: Tensor, gamma: float) -> Tensor:
 
 def _rate(params: Mapping[str, Any], step: int, total: int) -> float:
     warm = round(params["warmup"] * total)
-    if step < warm and params["warmup"]:
-        return float(params["lr"] * (step + 1) / warm)
-    progress = (step - warm) / (total - warm)
+    ramp = (step + 1) / warm if step < warm else 1.0
+    progress = max(step - warm, 0) / (total - warm)
     shape = {
         "constant": 1.0,
         "cosine": (1 + math.cos(math.pi * progress)) / 2,
         "cyclic": (1 + math.cos(math.pi * (progress * params["cycles"] % 1))) / 2,
+        "step": params["lr_decay"] ** math.floor(progress * (params["lr_drops"] + 1)),
+        "one_cycle": 0.04 + 0.96 * (1 - math.cos(math.pi * progress / 0.3)) / 2
+        if progress < 0.3
+        else (1 + math.cos(math.pi * (progress - 0.3) / 0.7)) / 2,
     }[params["schedule"]]
-    return float(params["lr_min"] + (params["lr"] - params["lr_min"]) * shape)
+    return float((params["lr_min"] + (params["lr"] - params["lr_min"]) * shape) * ramp)

@@ -22,8 +22,8 @@ def mixed(make_params):
         for i, (optimizer, schedule) in enumerate(itertools.product(OPTIMIZERS, SCHEDULES)):
             rows.append(
                 make_params(
-                    optimizer=optimizer, schedule=schedule, lr=0.003 * (i + 1), lr_min=1e-4 * (i % 2),
-                    momentum=0.1 * i, weight_decay=0.01 * (i % 3), clip=0.3 * (i % 4), warmup=0.1 * (i % 3),
+                    optimizer=optimizer, schedule=schedule, lr=0.003 * (i % 9 + 1), lr_min=1e-4 * (i % 2),
+                    momentum=0.1 * (i % 9), weight_decay=0.01 * (i % 3), clip=0.3 * (i % 4), warmup=0.1 * (i % 3),
                     cycles=1 + i % 3, dropout=0.15 * (i % 4), label_smoothing=0.05 * (i % 3), skip=i % 2 == 0,
                     **shared,
                 )

@@ -11,6 +11,9 @@ TORCH = {
     "adam": lambda p, lr, decay, momentum: torch.optim.Adam([p], lr, weight_decay=decay),
     "adamw": lambda p, lr, decay, momentum: torch.optim.AdamW([p], lr, weight_decay=decay),
     "sgd": lambda p, lr, decay, momentum: torch.optim.SGD([p], lr, momentum, weight_decay=decay),
+    "nesterov": lambda p, lr, decay, momentum: torch.optim.SGD(
+        [p], lr, momentum, weight_decay=decay, nesterov=momentum > 0
+    ),
 }
 LR = torch.tensor([[1e-3], [0.01], [0.1], [0.5]], dtype=torch.float64)
 DECAY = torch.tensor([[0.0], [0.01], [0.3], [0.0]], dtype=torch.float64)

@@ -1,14 +1,25 @@
 """Learning rates against closed formulas, as fractions of each row's own run."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
+import torch
 
 from hpsearch.tricks.schedules import SCHEDULES, rates
 
+
+def one_cycle(progress, cycles):
+    if progress < 0.3:
+        return 1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * progress / 0.3)) / 2
+    return (1 + math.cos(math.pi * (progress - 0.3) / 0.7)) / 2
+
+
 FORMULAS = {
     "constant": lambda progress, cycles: 1.0,
+    "one_cycle": one_cycle,
+    "step": lambda progress, cycles: 0.1 ** (progress >= 1 / 3) * 0.1 ** (progress >= 2 / 3),
     "cosine": lambda progress, cycles: (1 + math.cos(math.pi * progress)) / 2,
     "cyclic": lambda progress, cycles: (1 + math.cos(math.pi * (progress * cycles % 1))) / 2,
 }
@@ -16,7 +27,7 @@ FORMULAS = {
 
 def of(kind, total, steps=None, **changes):
     """One row's rates, at all its steps when not told."""
-    columns = {"lr": 0.1, "lr_min": 0.0, "warmup": 0.0, "cycles": 1, **changes}
+    columns = {"lr": 0.1, "lr_min": 0.0, "warmup": 0.0, "cycles": 1, "lr_drops": 2, "lr_decay": 0.1, **changes}
     step = np.arange(total) if steps is None else np.array(steps)
     one = {name: np.array([[float(value)]]) for name, value in columns.items()}
     return rates([kind], one, step[None], np.array([[total]]))[0]
@@ -34,7 +45,7 @@ def test_a_schedule_follows_its_closed_formula(kind, warmup, cycles, low):
     total = 60
     warm = round(warmup * total)
     expected = [
-        0.1 * (step + 1) / warm
+        (low + (0.1 - low) * FORMULAS[kind](0, cycles)) * (step + 1) / warm
         if step < warm
         else low + (0.1 - low) * FORMULAS[kind]((step - warm) / (total - warm), cycles)
         for step in range(total)
@@ -53,16 +64,16 @@ def test_rates_are_positive_and_never_above_lr(kind, warmup, total):
     assert found.max() <= 0.1 * (1 + 1e-12)
 
 
-@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("kind", SCHEDULES.keys() - {"one_cycle"})
 def test_without_warm_up_a_run_starts_at_lr(kind):
     assert of(kind, 50, [0], lr_min=0.03)[0] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("kind", SCHEDULES)
 def test_the_warm_up_rises_in_a_line_to_lr(kind):
-    found = of(kind, 50, warmup=0.2)
-    assert np.allclose(found[:10], 0.1 * np.arange(1, 11) / 10)
-    assert found[10] == pytest.approx(0.1)
+    found, first = of(kind, 50, warmup=0.2), 0.1 * FORMULAS[kind](0, 1)
+    assert np.allclose(found[:10], first * np.arange(1, 11) / 10)
+    assert found[10] == pytest.approx(first)
 
 
 @pytest.mark.parametrize("kind", ["cosine", "cyclic"])
@@ -97,12 +108,40 @@ def test_an_lr_min_above_lr_leaves_lr(kind):
 
 def test_rows_of_different_kinds_and_lengths_do_not_mix():
     kinds = [*SCHEDULES, *SCHEDULES]
+    n = len(kinds)
     columns = {
-        "lr": np.linspace(0.1, 0.6, 6)[:, None], "lr_min": np.linspace(0, 0.05, 6)[:, None],
-        "warmup": np.array([[0.0], [0.1], [0.2]] * 2), "cycles": np.arange(1.0, 7.0)[:, None],
+        "lr": np.linspace(0.1, 0.6, n)[:, None], "lr_min": np.linspace(0, 0.05, n)[:, None],
+        "warmup": np.linspace(0, 0.2, n)[:, None], "cycles": np.arange(1.0, n + 1)[:, None],
+        "lr_drops": np.arange(1.0, n + 1)[:, None], "lr_decay": np.linspace(0.1, 0.9, n)[:, None],
     }  # fmt: skip
-    total, step = np.arange(20, 80, 10)[:, None], np.arange(20)[None] + np.arange(6)[:, None]
+    total, step = np.arange(20, 20 + 10 * n, 10)[:, None], np.arange(20)[None] + np.arange(n)[:, None]
     together = rates(kinds, columns, step, total)
     for k, kind in enumerate(kinds):
         own = {name: column[k : k + 1] for name, column in columns.items()}
         assert np.array_equal(together[k], rates([kind], own, step[k : k + 1], total[k : k + 1])[0])
+
+
+def test_one_cycle_is_torchs():
+    """torch's turns are a step early, so it is held against a long run."""
+    total = 100_000
+    optimizer = torch.optim.SGD([torch.zeros(1)], 0.1)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=total, cycle_momentum=False)
+    found = of("one_cycle", total, lr_min=0.0)
+    for step in range(0, total, 997):
+        theirs.last_epoch = step
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert found[step] == pytest.approx(theirs.get_lr()[0], abs=1e-5)
+
+
+def test_a_step_schedule_is_torchs():
+    total = 60
+    parameter = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([parameter], 0.1)
+    theirs = torch.optim.lr_scheduler.StepLR(optimizer, total // 4, gamma=0.5)
+    rates = []
+    for _ in range(total):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+    assert np.allclose(of("step", total, lr_drops=3, lr_decay=0.5), rates)
