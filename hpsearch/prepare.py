@@ -117,7 +117,7 @@ def prepare(path: Path, overrides: Overrides | None = None, tell: Callable[[str]
     net, code, takes = _own_net(study, base, place, tell or (lambda _: None))
     space = check_names(study, place, takes)
     dataset = load(study.data, path.parent, place)
-    metric = check_task(study, dataset.target.task, place)
+    metric = check_task(study, dataset.target.task, place, dataset.kind)
     _check_batches(space, len(dataset.train.y), place)
     prepared = Prepared(study, place, base, net, code, space, dataset, dataset.arrays(metric))
     if code:

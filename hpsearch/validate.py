@@ -18,10 +18,7 @@ from hpsearch.study import Choice, Fixed, Param, Range, Study
 from hpsearch.tricks.losses import LOSSES
 
 _LATER_NETS = ("resnet",)
-_LATER_PARAMS = (
-    "mixup", "cutmix", "crop", "shift", "flip", "rotation",
-    "scale", "erasing", "brightness", "contrast", "noise", "swap_noise", "image_size",
-)  # fmt: skip
+_LATER_PARAMS = ("image_size",)
 
 
 def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
@@ -85,8 +82,8 @@ def _check_defaults(listed: Mapping[str, Parameter], takes: Takes, place: str) -
             raise UserError(f"{place}: params.{name}.when: the net needs {name} in every trial; give it a default")
 
 
-def check_task(study: Study, task: str, place: str) -> str:
-    """The metric of a study whose task is now known.
+def check_task(study: Study, task: str, place: str, kind: str | None = None) -> str:
+    """The metric of a study whose task is now known, and the kind of its inputs: tables, images or arrays.
 
     Raises:
         UserError: the metric or a parameter does not fit the task.
@@ -99,6 +96,9 @@ def check_task(study: Study, task: str, place: str) -> str:
         only = KNOBS[name].task if name in KNOBS else None
         if only not in (None, task):
             raise UserError(f"{place}: params.{name}: is for {only}, and this task is {task}; leave it out")
+        of = KNOBS[name].of if name in KNOBS else None
+        if kind is not None and of not in (None, kind):
+            raise UserError(f"{place}: params.{name}: is for {of}, and these data are {kind}; leave it out")
     for loss in _losses(study):
         if loss not in LOSSES[task]:
             raise UserError(f"{place}: params.loss: {loss!r} is not for {task}; {choices(LOSSES[task])}")

@@ -13,15 +13,16 @@ from hpsearch.prepare import prepare
 from hpsearch.trial import run_trial
 
 NETS = """
+import math
 import torch
 from torch import nn
 from torch.nn import functional
 
 
 def build(input_shape, outputs, width, dropout=0.0):
-    (pixels,) = input_shape
     return nn.Sequential(
-        nn.Linear(pixels, width), nn.BatchNorm1d(width), nn.Tanh(), nn.Dropout(dropout), nn.Linear(width, outputs)
+        nn.Flatten(), nn.Linear(math.prod(input_shape), width), nn.BatchNorm1d(width), nn.Tanh(),
+        nn.Dropout(dropout), nn.Linear(width, outputs)
     )
 
 
@@ -31,11 +32,11 @@ class Functional(nn.Module):
         self.body, self.head = nn.Linear(64, width), nn.Linear(width, outputs)
 
     def forward(self, x):
-        return self.head(functional.dropout(self.body(x).relu(), 0.2, self.training))
+        return self.head(functional.dropout(self.body(x.flatten(1)).relu(), 0.2, self.training))
 
 
 def wrong_shape(outputs):
-    return nn.Linear(64, outputs + 1)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, outputs + 1))
 
 
 def no_net(outputs):
@@ -43,11 +44,11 @@ def no_net(outputs):
 
 
 def nothing_to_train(outputs):
-    return nn.Linear(64, outputs).requires_grad_(False)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, outputs)).requires_grad_(False)
 
 
 def no_dropout(outputs):
-    return nn.Linear(64, outputs)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, outputs))
 """
 STUDY = """
 name: mine
@@ -122,7 +123,11 @@ def test_one_trial_of_it_in_this_process(write: Any) -> None:
 @pytest.mark.parametrize(
     ("net", "params", "said"),
     [
-        ("my_nets:wrong_shape", "{lr: 1}", "for 4 examples of shape [64] its output must be [4, 10], got [4, 11]"),
+        (
+            "my_nets:wrong_shape",
+            "{lr: 1}",
+            "for 4 examples of shape [1, 8, 8] its output must be [4, 10], got [4, 11]",
+        ),
         ("my_nets:no_net", "{lr: 1}", "failed: TypeError: my_nets:no_net gave int, not an nn.Module"),
         ("my_nets:nothing_to_train", "{lr: 1}", "has no parameter to train"),
         ("my_nets:build", "{width: many}", "failed with width many: TypeError: "),

@@ -41,7 +41,7 @@ RANGE = {"low": 0, "high": 0.5}
         ({"dropout": [0.1, 1]}, "params.dropout: must be at least 0 and below 1, got 1"),
         ({"dropout": [0, "off"]}, "params.dropout: the choice 0.0 stands twice"),
         ({"batch_size": [32, 64, 32]}, "params.batch_size: the choice 32 stands twice"),
-        ({"optimizer": ["adam", "lion"]}, "params.optimizer: must be one of adam, adamw, sgd, got 'lion'"),
+        ({"optimizer": ["adam", "lion"]}, "params.optimizer: must be one of adam, adamw, nesterov, sgd, got 'lion'"),
         ({"optimizer": RANGE}, "params.optimizer: takes a list of choices, not a range; choose from adam"),
         ({"skip": "yes"}, "params.skip: must be true or false, got 'yes'"),
         ({"dropout": {**RANGE, "step": 0}}, "params.dropout: step must be positive"),
@@ -158,7 +158,7 @@ def test_a_parameter_exists_only_where_it_acts() -> None:
             {"focal_gamma": 2, "loss": ["binary", "cross_entropy"]},
             "params.focal_gamma: acts with loss: focal alone",
         ),
-        ({"momentum": 0.5}, "params.momentum: acts with optimizer: sgd alone, which no trial has"),
+        ({"momentum": 0.5}, "params.momentum: acts with optimizer: sgd or nesterov alone"),
         ({"lr_min": 0.5, "schedule": "constant"}, "params.lr_min: acts with schedule: cosine or "),
     ],
 )
@@ -172,3 +172,17 @@ def test_a_parameter_that_can_never_act_is_refused(params: dict[str, Any], what:
 def test_a_loss_fits_one_task(loss: Any) -> None:
     with pytest.raises(UserError, match=r"params\.loss: '(huber|squared)' is not for classification; choose"):
         check_task(study({"loss": loss}), "classification", "s.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("flip", "tables", "params.flip: is for images, and these data are tables; leave it out"),
+        ("flip", "arrays", "params.flip: is for images, and these data are arrays; leave it out"),
+        ("swap_noise", "images", "params.swap_noise: is for tables, and these data are images; leave it out"),
+    ],
+)
+def test_a_trick_that_cannot_apply_to_the_data_is_refused(name: str, kind: str, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_task(study({name: 0.1}), "classification", "s.yaml", kind)
+    assert said in str(caught.value)

@@ -166,8 +166,8 @@ CASES = {
 NOT_BUILT = {
     "search.space": "recipe", "search.prune": "asha", "search.sampler": "tpe", "search.spare": 0.1,
     "search.direction": "maximize", "search.metric": "my_metrics:score", "squeeze.prolong": 2, "storage": {},
-    "track": "mlflow", "objective": "mine:f", "init_from": "x",
-    "data.source": "my_data:load", "params.mixup": 0.2, "params.focal_gamma": 2,
+    "track": "mlflow", "objective": "mine:f", "init_from": "x", "params.image_size": 16,
+    "data.source": "my_data:load",
 }  # fmt: skip
 for key, value in [*NOT_BUILT.items(), ("net", "resnet"), ("data.source", "images/")]:
     section, _, name = key.rpartition(".")

@@ -41,6 +41,14 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """What the columns of a table's x are, [D]: the feature that one belongs to, and whether it is a number."""
+
+    feature: np.ndarray
+    number: np.ndarray
+
+
+@dataclass(frozen=True)
 class Arrays:
     """What training sees: the training and the validation part, never the test part.
 
@@ -53,6 +61,7 @@ class Arrays:
     target: Target
     metric: str
     teacher: np.ndarray | None = None
+    layout: Layout | None = None  # of a table
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -30,7 +30,15 @@ class Dataset:
 
     def arrays(self, metric: str) -> Arrays:
         """What training may see."""
-        return Arrays(self.train, self.validation, self.target, metric)
+        layout = self.schema.layout() if isinstance(self.schema, preprocess.TableSchema) else None
+        return Arrays(self.train, self.validation, self.target, metric, layout=layout)
+
+    @property
+    def kind(self) -> str:
+        """tables, images, or arrays of numbers."""
+        if isinstance(self.schema, preprocess.TableSchema):
+            return "tables"
+        return "images" if len(self.schema.shape) == 3 else "arrays"
 
     def fingerprint(self) -> str:
         """A hash of every number in every part: the same data, the same hash."""
@@ -65,7 +73,7 @@ def _from_arrays(raw: sources.Raw, data: Data, place: str) -> Dataset:
         raise UserError(f"{place}: data.source: x holds NaN or infinity in row {int(bad[0][0])}")
     y, target, note = _recognise(pd.Series(raw.y, name="y"), data.task, place)
     parts = _split(y, target, data, None, place)
-    schema = preprocess.fit_array(raw.x, parts["train"], raw.pixels)
+    schema = preprocess.fit_array(raw.x, parts["train"])
     return _assemble(schema.transform(raw.x, place), y, target, schema, parts, (note,))
 
 

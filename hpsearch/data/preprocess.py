@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hpsearch.data.dataset import Layout
 from hpsearch.errors import UserError
 
 _OTHER_COLUMN = "name the word in data.missing, or the column in data.categorical"
@@ -68,6 +69,12 @@ class TableSchema:
             else:
                 blocks.append(_category_block(column, words(table[column.name])))
         return np.concatenate(blocks, axis=1, dtype=np.float32)
+
+    def layout(self) -> Layout:
+        """What each column of the transformed table is."""
+        widths = [column.width for column in self.columns]
+        number = [isinstance(column, Number) and i == 0 for column in self.columns for i in range(column.width)]
+        return Layout(np.repeat(np.arange(len(widths)), widths), np.array(number))
 
 
 @dataclass(frozen=True)
@@ -185,12 +192,10 @@ def _fit_category(series: pd.Series, train: np.ndarray) -> Category:
     return Category(str(series.name), tuple(known), any(value is None for value in values))
 
 
-def fit_array(x: np.ndarray, train: np.ndarray, pixels: bool = False) -> ArraySchema:
-    """The schema of arrays, fitted on the rows `train`; flat `pixels` share one mean and one spread."""
+def fit_array(x: np.ndarray, train: np.ndarray) -> ArraySchema:
+    """The schema of arrays, fitted on the rows `train`."""
     axes = (0,) if x.ndim == 2 else (0, *range(2, x.ndim))
     part = x[train].astype(np.float64)
-    if pixels and x.ndim == 2:
-        part, axes = part.reshape(-1, 1), (0,)
     mean, std = part.mean(axes), part.std(axes)
     return ArraySchema(x.shape[1:], tuple(mean.tolist()), tuple(np.where(std > 1e-12, std, 1.0).tolist()))
 

@@ -15,14 +15,16 @@ from hpsearch.errors import UserError, choices
 
 @dataclass(frozen=True)
 class Raw:
-    """Data as read. `table` has named columns (the target among them), or `x` [N, ...] and `y` [N] are arrays."""
+    """Data as read. `table` has named columns (the target among them), or `x` and `y` [N] are arrays.
+
+    Images are [N, C, H, W], channels first; other inputs [N, D].
+    """
 
     name: str
     table: pd.DataFrame | None = None
     target: str | None = None
     x: np.ndarray | None = None
     y: np.ndarray | None = None
-    pixels: bool = False  # the features of x share one unit
 
 
 # name → (loader in sklearn.datasets, read as a table with named columns)
@@ -41,7 +43,7 @@ def _sklearn(name: str) -> Raw:
     loader, tabular = _SKLEARN[name]
     bunch = getattr(datasets, loader)(as_frame=tabular)
     if not tabular:
-        return Raw(f"sklearn:{name}", x=bunch.data.astype(np.float32), y=bunch.target, pixels=True)
+        return Raw(f"sklearn:{name}", x=bunch.images[:, None].astype(np.float32), y=bunch.target)
     frame = bunch.frame.copy()
     names = getattr(bunch, "target_names", None)
     if names is not None and len(names):
@@ -115,7 +117,15 @@ def _npz(path: Path) -> Raw:
         raise UserError(f"{path}: x must be numbers with one row an example, got {x.dtype} {list(x.shape)}")
     if y.ndim != 1 or len(y) != len(x):
         raise UserError(f"{path}: y must have one value a row of x ({len(x)}), got shape {list(y.shape)}")
-    return Raw(path.name, x=x.astype(np.float32), y=y)
+    return Raw(path.name, x=_channels_first(x, str(path)).astype(np.float32), y=y)
+
+
+def _channels_first(x: np.ndarray, place: str) -> np.ndarray:
+    """Images as [N, C, H, W]: grey ones get their channel; other arrays as they are."""
+    if x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
+        wanted = [len(x), x.shape[3], *x.shape[1:3]]
+        raise UserError(f"{place}: images are channels first: x must be {wanted}, got {list(x.shape)}")
+    return x[:, None] if x.ndim == 3 else x
 
 
 _FILES: dict[str, Callable[[Path, Sequence[str], Sequence[str]], Raw]] = {

@@ -19,6 +19,7 @@ from hpsearch.metrics import METRICS, PROPER
 from hpsearch.nets.build import build
 from hpsearch.nets.shape import Factory, Shape
 from hpsearch.pack import snapshots
+from hpsearch.pack.augment import Augment
 from hpsearch.pack.average import Average
 from hpsearch.pack.best import Best, rank
 from hpsearch.pack.chance import Chance
@@ -75,6 +76,7 @@ class Pack:
         self.snapshots = [snapshots.of_state(state.tensors) for state in states]
         self._restore(states)
         self._make_columns()
+        self.augment = Augment(params, trials, settings.seed, arrays.layout, self.rows.theta)
         self.chance = Chance(self.rows, settings.seed, trials, self.examples.x[: self.batch])
 
     @classmethod
@@ -114,6 +116,7 @@ class Pack:
     def check(self) -> str | None:
         """Why this pack cannot go forward as its settings say, or None (see `forward.disagreement`)."""
         batch = self.examples.batch(keyed.permutations(self.orders, len(self.examples))[:, : self.batch])
+        batch = self.augment(batch, self._epochs(), 0)
         self.chance.fill(self._epochs(), 0)
         way = "vmap" if self.settings.forward == "loop" else self.settings.forward
         return disagreement(self.rows, batch.x, partial(self.losses, batch=batch), way)
@@ -158,6 +161,7 @@ class Pack:
         sums_K = torch.zeros(len(self.records), dtype=torch.float64, device=self.rows.device)
         for s in range(steps):
             batch = self.examples.batch(order_KN[:, s * self.batch : (s + 1) * self.batch])
+            batch = self.augment(batch, epochs, s)
             self.chance.fill(epochs, s)
             sums_K += TRAIN[self.settings.forward](self.rows, batch.x, partial(self.losses, batch=batch))
             self.update.step(s)
@@ -281,6 +285,7 @@ class Pack:
         self.average.keep(places, self._params())
         self.snapshots = [self.snapshots[k] for k in places]
         self._make_columns()
+        self.augment.keep(places)
         self.chance.keep(places)
 
 
