@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hpsearch.nets.layers import ACTIVATIONS, NORMS
+from hpsearch.nets.layers import ACTIVATIONS, HEADS, NORMS
 from hpsearch.study import Param, Range
 from hpsearch.tricks.averaging import AVERAGES
 from hpsearch.tricks.losses import LOSSES
@@ -64,12 +64,15 @@ KNOBS: dict[str, Knob] = {
     "epochs": Knob(int, 40, low=1),
     "batch_size": Knob(int, 64, low=1, structural=True),
     # the net
-    "width": Knob(int, 128, low=1, structural=True, nets=("mlp",)),
-    "depth": Knob(int, 2, low=0, structural=True, nets=("mlp",)),
-    "norm": Knob(str, "none", choices=tuple(NORMS), structural=True, nets=("mlp",)),
-    "activation": Knob(str, "relu", choices=tuple(ACTIVATIONS), structural=True, nets=("mlp",)),
-    "skip": Knob(bool, False, off=False, nets=("mlp",)),
+    "width": Knob(int, 128, low=1, structural=True, nets=("mlp", "resnet")),
+    "depth": Knob(int, 2, low=0, structural=True, nets=("mlp", "resnet")),
+    "norm": Knob(str, "none", choices=tuple(NORMS), structural=True, nets=("mlp", "resnet")),
+    "activation": Knob(str, "relu", choices=tuple(ACTIVATIONS), structural=True, nets=("mlp", "resnet")),
+    "skip": Knob(bool, False, off=False, nets=("mlp", "resnet")),
     "dropout": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0),
+    "spatial_dropout": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, nets=("resnet",)),
+    "head": Knob(str, "pooled", choices=HEADS, structural=True, nets=("resnet",)),
+    "prior_bias": Knob(bool, True, off=False),
     # the optimizer
     "optimizer": Knob(str, "adam", choices=tuple(OPTIMIZERS)),
     "lr": Knob(float, 3e-4, low=0, open_low=True),
@@ -110,9 +113,14 @@ KNOBS: dict[str, Knob] = {
 }
 
 
+# what a net has for a default in place of KNOBS'
+_DEFAULTS: dict[str, dict[str, Any]] = {"resnet": {"width": 16, "depth": 1, "norm": "batch", "skip": True}}
+
+
 def of_net(name: str) -> dict[str, Knob]:
     """What a study with one of our nets may name, and what the pipeline sets."""
-    return {key: knob for key, knob in KNOBS.items() if not knob.nets or name in knob.nets}
+    table = {key: knob for key, knob in KNOBS.items() if not knob.nets or name in knob.nets}
+    return table | {key: replace(table[key], default=value) for key, value in _DEFAULTS.get(name, {}).items()}
 
 
 def of_own(named: Mapping[str, Any], entries: Mapping[str, Param], anything: bool) -> dict[str, Knob]:
@@ -123,7 +131,9 @@ def of_own(named: Mapping[str, Any], entries: Mapping[str, Param], anything: boo
     else does.
     """
     table = {key: knob for key, knob in KNOBS.items() if not knob.nets}
-    table["dropout"] = replace(table["dropout"], default=None)  # as the net's own layers have it
+    for name in ("dropout", "spatial_dropout"):
+        table[name] = replace(KNOBS[name], default=None)  # as the net's own layers have it
+    table["prior_bias"] = replace(KNOBS["prior_bias"], default=False)
     for name, entry in entries.items():
         if name in named or (anything and name not in table):
             knob = table.get(name, Knob(_kind(entry), None, low=-1e9))

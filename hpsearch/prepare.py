@@ -16,6 +16,7 @@ from hpsearch.knobs import KNOBS
 from hpsearch.nets import own
 from hpsearch.nets.build import Net, build
 from hpsearch.nets.shape import Shape
+from hpsearch.pack.first import last_linear
 from hpsearch.space import Space, draw
 from hpsearch.study import Study, load_study, seconds
 from hpsearch.validate import check_names, check_net, check_task
@@ -157,9 +158,14 @@ def _try_out(prepared: Prepared) -> None:
         raise UserError(f"{where}: failed{f' with {given}' if given else ''}: {told}") from error
     if wrong is not None:
         raise UserError(f"{where}: {wrong}")
-    if "dropout" in prepared.study.params and not {"dropout"} & {*prepared.net.takes} and not own.drops(net):
-        where = f"{prepared.place}: params.dropout"
-        raise UserError(f"{where}: nobody takes it: {code.name} does not, and its net has no nn.Dropout")
+    if prepared.space.highest("prior_bias") and last_linear(net, arrays.target.outputs) is None:
+        raise UserError(f"{prepared.place}: params.prior_bias: {where} has no last linear layer with a bias")
+    for name, kinds in own.DROPOUTS.items():
+        if name in prepared.study.params and name not in prepared.net.takes and not own.drops(net, name):
+            raise UserError(
+                f"{prepared.place}: params.{name}: nobody takes it: {code.name} does not, and its net has no "
+                f"nn.{kinds[-1].__name__}"
+            )
 
 
 def _check_batches(space: Space, rows: int, place: str) -> None:

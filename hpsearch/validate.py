@@ -12,12 +12,11 @@ from hpsearch.errors import UserError, choices
 from hpsearch.knobs import KNOBS, Knob, of_net, of_own
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.nets.build import NETS
-from hpsearch.nets.own import Takes
+from hpsearch.nets.own import DROPOUTS, Takes
 from hpsearch.space import Parameter, Space, ordered
 from hpsearch.study import Choice, Fixed, Param, Range, Study
 from hpsearch.tricks.losses import LOSSES
 
-_LATER_NETS = ("resnet",)
 _LATER_PARAMS = ("image_size",)
 
 
@@ -71,6 +70,16 @@ def _check_known(study: Study, knobs: Mapping[str, Knob], takes: Takes | None, p
             near = difflib.get_close_matches(name, public, n=1)
             hint = f"did you mean {near[0]}?" if near else choices(public)
             raise UserError(f"{where}: is not a parameter; {hint}")
+        if (
+            takes is not None
+            and name in takes.named
+            and name in KNOBS
+            and not KNOBS[name].nets
+            and name not in DROPOUTS
+        ):
+            raise UserError(
+                f"{where}: is a parameter of training, and {study.net} takes one of that name; rename its"
+            )
         if entry.column and (takes is None or not (name in takes.named or takes.anything)):
             raise UserError(f"{where}.column: is for parameters that a net of your own takes")
 
@@ -92,6 +101,8 @@ def check_task(study: Study, task: str, place: str, kind: str | None = None) -> 
     if METRICS[metric].task != task:
         fitting = [name for name, m in METRICS.items() if m.task == task]
         raise UserError(f"{place}: search.metric: {metric!r} is for {METRICS[metric].task}; {choices(fitting)}")
+    if study.net == "resnet" and kind not in (None, "images"):
+        raise UserError(f"{place}: net: resnet is for images, and these data are {kind}; {choices({'mlp'})}")
     for name in study.params:
         only = KNOBS[name].task if name in KNOBS else None
         if only not in (None, task):
@@ -119,8 +130,6 @@ def check_net(net: str, place: str) -> None:
     """
     if net in NETS or is_code(net):
         return
-    if net in _LATER_NETS:
-        raise UserError(f"{place}: net: {net!r} is not built yet; {choices(NETS)}")
     raise UserError(f"{place}: net: {net!r} is not known; {choices(NETS)}, or your own as module:name")
 
 

@@ -147,6 +147,8 @@ CASES = {
     "pickled objects": Case("Object arrays cannot be loaded", {"data": {"source": "bomb.npz"}}, place="bomb.npz"),
     "nothing left to train": Case("must leave rows", data(split={"validation": 0.5, "test": 0.5})),
     "another task's metric": Case("search.metric: 'rmse' is for regression", search(metric="rmse")),
+    "a net of images for a table": Case("net: resnet is for images, and these data are tables", {"net": "resnet"}),
+    "a trick of images for a table": Case("params.flip: is for images", params(flip=0.5)),
     "another task's parameter": Case("label_smoothing: is for classification",
                                      {**data(target="b", task="regression"), **params(label_smoothing=0.1)}),
     "no plan": Case("no such file", options=("--plan", "none.json"), place="none.json"),
@@ -169,7 +171,7 @@ NOT_BUILT = {
     "track": "mlflow", "objective": "mine:f", "init_from": "x", "params.image_size": 16,
     "data.source": "my_data:load",
 }  # fmt: skip
-for key, value in [*NOT_BUILT.items(), ("net", "resnet"), ("data.source", "images/")]:
+for key, value in [*NOT_BUILT.items(), ("data.source", "images/")]:
     section, _, name = key.rpartition(".")
     changed = {section: {**BASE.get(section, {}), name: value}} if section else {name: value}
     CASES[f"{key}: {value}"] = Case(f"{key}: ", changed)

@@ -9,8 +9,9 @@ from torch import nn
 
 from hpsearch import code
 from hpsearch.nets import own
-from hpsearch.nets.layers import Dropout, Skip
+from hpsearch.nets.layers import Dropout, Skip, SpatialDropout
 from hpsearch.nets.mlp import MLP
+from hpsearch.nets.resnet import ResNet
 from hpsearch.nets.shape import Factory, Params, Shape
 
 
@@ -18,15 +19,27 @@ def _mlp(params: Params, shape: Shape) -> nn.Module:
     net = MLP(
         prod(shape.inputs), shape.outputs, params["width"], params["depth"], params["norm"], params["activation"]
     )
+    return _filled(net, params)
+
+
+def _resnet(params: Params, shape: Shape) -> nn.Module:
+    names = ("width", "depth", "norm", "activation", "head")
+    return _filled(ResNet(shape.inputs, shape.outputs, *(params[name] for name in names)), params)
+
+
+def _filled(net: nn.Module, params: Params) -> nn.Module:
+    """The net, its layers with a row's hyperparameter set."""
     for module in net.modules():
         if isinstance(module, Skip):
             module.gate.fill_(float(params["skip"]))
+        elif isinstance(module, SpatialDropout):
+            module.p.fill_(float(params["spatial_dropout"]))
         elif isinstance(module, Dropout):
             module.p.fill_(float(params["dropout"]))
     return net
 
 
-NETS: dict[str, Factory] = {"mlp": _mlp}
+NETS: dict[str, Factory] = {"mlp": _mlp, "resnet": _resnet}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,10 @@ class Dropout(nn.Module):
     def mask_name(call: int) -> str:
         return f"mask_{call}" if call else "mask"
 
+    def mask_shape(self, inputs: torch.Size) -> torch.Size:
+        """Of one mask, for an input of this shape."""
+        return inputs
+
     def count_calls(self) -> None:
         """Lets the next pass through as it is, while its calls are counted."""
         self._calls = 0
@@ -47,7 +51,14 @@ class Dropout(nn.Module):
             return x
         mask: Tensor = getattr(self, self.mask_name(self._turn))
         self._turn = (self._turn + 1) % self._calls
-        return x * mask
+        return x * mask.view(mask.shape + (1,) * (x.dim() - mask.dim() if mask.dim() else 0))
+
+
+class SpatialDropout(Dropout):
+    """Drops whole channels of images [N, C, ...] (Tompson et al. 2015): neighbouring pixels say the same."""
+
+    def mask_shape(self, inputs: torch.Size) -> torch.Size:
+        return inputs[:2]
 
 
 class Skip(nn.Module):
@@ -63,9 +74,25 @@ class Skip(nn.Module):
         return x + self.gate * earlier
 
 
-NORMS: dict[str, Callable[[int], nn.Module]] = {
+def _groups(width: int) -> nn.Module:
+    """At most 8 groups of equal size, of 4 channels at least: a single number has no spread."""
+    groups = next(g for g in (8, 4, 2, 1) if width % g == 0 and (width // g >= 4 or g == 1))
+    return nn.GroupNorm(groups, width)
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {  # of [N, W]
     "none": nn.Identity,
     "batch": nn.BatchNorm1d,
+    "group": _groups,
     "layer": nn.LayerNorm,
 }
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+IMAGE_NORMS: dict[str, Callable[[int], nn.Module]] = {  # of [N, C, H, W]
+    "none": lambda width: nn.Identity(),
+    "batch": nn.BatchNorm2d,
+    "group": _groups,
+    "layer": lambda width: nn.GroupNorm(1, width),
+}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "leaky": nn.LeakyReLU,
+}  # fmt: skip
+HEADS = ("pooled", "dense")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hpsearch.errors import UserError
-from hpsearch.nets.layers import Dropout
+from hpsearch.nets.layers import Dropout, SpatialDropout
 from hpsearch.nets.shape import Factory, Params, Shape
 
 Function = Callable[..., Any]
@@ -64,7 +64,7 @@ def takes(function: Function, where: str) -> Takes:
 def factory(function: Function, spec: str, names: Sequence[str]) -> Factory:
     """The factory of trials' nets: `function` called with these of a trial's params, and with what it is offered.
 
-    A `dropout` that the function does not take itself is set in each of the net's dropout layers.
+    A `dropout` or `spatial_dropout` that it does not take itself is set in each of the net's layers of that kind.
     """
     offered = [name for name in inspect.signature(function).parameters if name in OFFERS]
     offered += [name for name in _ALWAYS_OFFERED.get(spec, ()) if name not in offered]
@@ -74,9 +74,10 @@ def factory(function: Function, spec: str, names: Sequence[str]) -> Factory:
         net = function(**told, **{name: params[name] for name in names})
         if not isinstance(net, nn.Module):
             raise TypeError(f"{spec} gave {type(net).__name__}, not an nn.Module")
-        if "dropout" not in names and params.get("dropout") is not None:
-            for layer in dropouts(net):
-                layer.p = float(params["dropout"])
+        for name, kinds in DROPOUTS.items():
+            if name not in names and params.get(name) is not None:
+                for layer in (module for module in net.modules() if type(module) in kinds):
+                    layer.p = float(params[name])  # type: ignore[assignment]
         return net
 
     return build
@@ -93,18 +94,19 @@ def wrong(net: nn.Module, x: Tensor, outputs: int) -> str | None:
     return None if any(parameter.requires_grad for parameter in net.parameters()) else "has no parameter to train"
 
 
-def drops(net: nn.Module) -> bool:
-    """Whether a net, as built, has a layer whose dropout a study can set."""
-    return any(isinstance(module, Dropout) for module in net.modules())
-
-
-def dropouts(net: nn.Module) -> list[nn.Dropout]:
-    return [module for module in net.modules() if type(module) is nn.Dropout]
+def drops(net: nn.Module, name: str) -> bool:
+    """Whether a net, as built, has a layer that `dropout` or `spatial_dropout` sets."""
+    return any(type(module) is OURS[name] for module in net.modules())
 
 
 def adopt(net: nn.Module) -> None:
-    """Swaps a user's `nn.Dropout` layers for ours, in place; their probabilities stay."""
+    """Swaps a user's dropout layers for ours, in place; their probabilities stay."""
     for module in list(net.modules()):
         for name, child in module._modules.items():  # named_children leaves out a second place of one layer
-            if type(child) is nn.Dropout:
-                module._modules[name] = Dropout(child.p)
+            for ours, kinds in DROPOUTS.items():
+                if type(child) in kinds:
+                    module._modules[name] = OURS[ours](child.p)  # type: ignore[union-attr,arg-type]
+
+
+DROPOUTS = {"dropout": (nn.Dropout,), "spatial_dropout": (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)}
+OURS = {"dropout": Dropout, "spatial_dropout": SpatialDropout}

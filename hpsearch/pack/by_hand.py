@@ -108,30 +108,39 @@ def _batch_norm_back(layer: Layer, delta_KNW: Tensor, kept: Kept) -> None:
 
 
 def _layer_norm(layer: Layer, x_KNW: Tensor, training: bool) -> tuple[Tensor, Kept]:
-    """Over an example's own units (Ba et al. 2016)."""
-    norm = layer.module
-    assert isinstance(norm, nn.LayerNorm)
-    normed, mean_KN1, rstd_KN1 = torch.native_layer_norm(x_KNW, list(norm.normalized_shape), None, None, norm.eps)
+    """Over groups of an example's own units, or over all of them (Ba et al. 2016; Wu & He 2018)."""
+    x_KNGW, shape, eps = _grouped(layer.module, x_KNW)
+    normed, mean, rstd = torch.native_layer_norm(x_KNGW, shape, None, None, eps)
     out = layer.room("out", x_KNW)
     weight_K1W, bias_K1W = (layer.parameter(leaf).unsqueeze(1) for leaf in ("weight", "bias"))
-    return torch.addcmul(bias_K1W, normed, weight_K1W, out=out), (x_KNW, normed, mean_KN1, rstd_KN1)
+    normed = normed.view(x_KNW.shape)
+    return torch.addcmul(bias_K1W, normed, weight_K1W, out=out), (x_KNW, normed, mean, rstd)
 
 
 def _layer_norm_back(layer: Layer, delta_KNW: Tensor, kept: Kept) -> None:
-    x_KNW, normed, mean_KN1, rstd_KN1 = kept
+    x_KNW, normed, mean, rstd = kept
     torch.sum(torch.mul(delta_KNW, normed, out=layer.room("out", delta_KNW)), 1, out=layer.gradient("weight"))
     torch.sum(delta_KNW, 1, out=layer.gradient("bias"))
     delta_KNW.mul_(layer.parameter("weight").unsqueeze(1))
-    shape = [x_KNW.shape[2]]
+    x_KNGW, shape, _ = _grouped(layer.module, x_KNW)
     through, _, _ = torch.ops.aten.native_layer_norm_backward(
-        delta_KNW, x_KNW, shape, mean_KN1, rstd_KN1, None, None, [True, False, False]
+        delta_KNW.view(x_KNGW.shape), x_KNGW, shape, mean, rstd, None, None, [True, False, False]
     )
-    delta_KNW.copy_(through)
+    delta_KNW.copy_(through.view(delta_KNW.shape))
+
+
+def _grouped(norm: nn.Module, x_KNW: Tensor) -> tuple[Tensor, list[int], float]:
+    """The units in groups that are normed together, the size of one as a shape, and the norm's epsilon."""
+    assert isinstance(norm, nn.LayerNorm | nn.GroupNorm)
+    groups = norm.num_groups if isinstance(norm, nn.GroupNorm) else 1
+    size = x_KNW.shape[2] // groups
+    return x_KNW.view(*x_KNW.shape[:2], groups, size), [size], norm.eps
 
 
 NORMS: dict[type[nn.Module], Norm] = {
     nn.Identity: Norm(_no_norm, _no_norm_back),
     nn.BatchNorm1d: Norm(_batch_norm, _batch_norm_back),
+    nn.GroupNorm: Norm(_layer_norm, _layer_norm_back),
     nn.LayerNorm: Norm(_layer_norm, _layer_norm_back),
 }
 
@@ -166,8 +175,18 @@ def _silu_back(delta: Tensor, x: Tensor, out: Tensor) -> None:
     torch.ops.aten.silu_backward.grad_input(delta, x, grad_input=delta)
 
 
+def _leaky(layer: Layer, x: Tensor) -> Tensor:
+    return torch.ops.aten.leaky_relu.out(x, _SLOPE, out=layer.room("out", x))  # type: ignore[no-any-return]
+
+
+def _leaky_back(delta: Tensor, x: Tensor, out: Tensor) -> None:
+    torch.ops.aten.leaky_relu_backward.grad_input(delta, x, _SLOPE, False, grad_input=delta)
+
+
+_SLOPE = nn.LeakyReLU().negative_slope
 ACTIVATIONS: dict[type[nn.Module], Activation] = {
     nn.ReLU: Activation(lambda _, x: x.relu_(), _relu_back),
     nn.GELU: Activation(_gelu, _gelu_back),
     nn.SiLU: Activation(_silu, _silu_back),
+    nn.LeakyReLU: Activation(_leaky, _leaky_back),
 }

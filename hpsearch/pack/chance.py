@@ -98,6 +98,6 @@ def _streams(device: torch.device) -> list[Tensor]:
 
 def _note_shape(shapes: dict[str, list[torch.Size]], name: str) -> Callable[..., None]:
     def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        shapes[name].append(inputs[0].shape)
+        shapes[name].append(cast(Dropout, module).mask_shape(inputs[0].shape))
 
     return hook

@@ -16,8 +16,7 @@ from torch import Tensor
 from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
 from hpsearch.metrics import METRICS, PROPER
-from hpsearch.nets.build import build
-from hpsearch.nets.shape import Factory, Shape
+from hpsearch.nets.shape import Factory
 from hpsearch.pack import snapshots
 from hpsearch.pack.augment import Augment
 from hpsearch.pack.average import Average
@@ -25,6 +24,7 @@ from hpsearch.pack.best import Best, rank
 from hpsearch.pack.chance import Chance
 from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.examples import Examples
+from hpsearch.pack.first import first_net
 from hpsearch.pack.forward import PREDICT, REFRESH, TRAIN, disagreement
 from hpsearch.pack.loss import Losses
 from hpsearch.pack.rows import Rows
@@ -61,9 +61,8 @@ class Pack:
         params, trials = self._params(), [record.trial for record in self.records]
         if len({int(p["batch_size"]) for p in params}) != 1:
             raise ValueError("the rows of a pack share their batch size")
-        shape = Shape(arrays.input_shape, arrays.target.outputs)
         modules = [
-            build(settings.factory, p, shape, keyed.key(settings.seed, trial, "weights")).to(settings.dtype)
+            first_net(settings.factory, p, arrays, settings.seed, trial).to(settings.dtype)
             for p, trial in zip(params, trials, strict=True)
         ]
         self.rows = Rows(modules, torch.device(settings.device))

@@ -153,6 +153,12 @@ def class_weight(power_K: Tensor, count_C: Tensor) -> Tensor:
     return torch.where(power_K.unsqueeze(1) == 0, 1.0, raw_KC / (raw_KC * share_C).sum(1, keepdim=True))
 
 
+def prior(kind: str, mass_C: Tensor) -> Tensor:
+    """The outputs [C] that predict the classes' shares of this mass, whatever the input."""
+    share_C = (mass_C / mass_C.sum()).clamp(1e-9, 1 - 1e-9)
+    return torch.logit(share_C) if kind == "binary" else share_C.log()
+
+
 def flooded(loss_K: Tensor, level_K: Tensor) -> Tensor:
     """Flooding: |loss - b| + b, so that a batch whose loss is below b climbs (Ishida et al. 2020, 2002.08709).
 

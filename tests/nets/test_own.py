@@ -100,6 +100,17 @@ def test_parameters_that_do_not_fit_are_refused(params: dict[str, Any], said: st
     assert said in str(caught.value)
 
 
+def test_a_parameter_that_training_has_too_is_refused() -> None:
+    def scaled(outputs, scale=1.0):
+        return nn.Linear(6, outputs)
+
+    with pytest.raises(
+        UserError, match="scale: is a parameter of training, and m:f takes one of that name; rename"
+    ):
+        space(scaled, {"scale": 0.5})
+    space(scaled, {"lr": 0.5})
+
+
 def test_a_factory_that_takes_by_position_is_refused() -> None:
     with pytest.raises(UserError, match=r"s\.yaml: net: takes 'width' by position alone"):
         own.takes(lambda width, /: nn.Linear(1, width), "s.yaml: net")

@@ -43,7 +43,7 @@ def test_a_balanced_loss_helps_the_rare_class(make_params, train, make_arrays):
     arrays = replace(arrays, train=train_part)
     rows = [make_params(class_weights=power, width=4, depth=1, epochs=10) for power in (0.0, 1.0)]
     none, balanced = train(arrays, rows)
-    assert balanced.record.best["balanced_accuracy"] > none.record.best["balanced_accuracy"] + 0.05
+    assert balanced.record.best["balanced_accuracy"] > none.record.best["balanced_accuracy"] + 0.03
 
 
 def test_flooding_holds_the_training_loss_at_its_level(arrays, make_params, train):
@@ -54,7 +54,7 @@ def test_flooding_holds_the_training_loss_at_its_level(arrays, make_params, trai
 
 
 def test_examples_count_by_their_weights(arrays, make_params, train, plain):
-    params = make_params(optimizer="sgd", lr=0.05, batch_size=163, epochs=3)
+    params = make_params(optimizer="sgd", lr=0.05, batch_size=163, epochs=3, prior_bias=False)
     weight = np.random.default_rng(0).uniform(0, 2, 163).astype(np.float32)
     weighted = replace(arrays, train=replace(arrays.train, weight=weight))
     (state,) = train(weighted, [params], dtype=torch.float64)

@@ -18,7 +18,7 @@ class Scaled(nn.Module):
 
     def __init__(self, params, shape):
         super().__init__()
-        self.scale = params["scale"]
+        self.scale = params["factor"]
         self.head = nn.Linear(*shape.inputs, shape.outputs)
 
     def forward(self, x):
@@ -77,7 +77,7 @@ def test_less_memory_means_fewer_rows(arrays, make_params, settings):
 
 
 def test_a_net_that_vmap_gets_wrong_is_looped_and_told_why(arrays, make_params, settings):
-    rows = [make_params(scale=1.0), make_params(scale=2.0), make_params(scale=3.0)]
+    rows = [make_params(factor=1.0), make_params(factor=2.0), make_params(factor=3.0)]
     found = probe(settings(factory=Scaled), arrays, rows, 3, PLENTY)
     assert found.forward == "loop"
     assert re.search("disagree|scale", found.why)

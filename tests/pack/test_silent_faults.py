@@ -43,7 +43,7 @@ class Scaled(nn.Module):
 
     def __init__(self, params, shape):
         super().__init__()
-        self.scale = params["scale"]
+        self.scale = params["factor"]
         self.layer, self.head = nn.Linear(*shape.inputs, 8), nn.Linear(8, shape.outputs)
 
     def forward(self, x):
@@ -77,7 +77,7 @@ FAULTS = {"tied": Tied, "padding": Padded, "attribute": Scaled, "buffer": Centre
 @pytest.fixture
 def case(make_arrays, make_params):
     def make(fault):
-        rows = [make_params(scale=scale, lr=0.02 / scale) for scale in SCALES]
+        rows = [make_params(factor=scale, lr=0.02 / scale) for scale in SCALES]
         return make_arrays(tokens=9 if fault == "padding" else 0), rows
 
     return make

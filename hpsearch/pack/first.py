@@ -1,0 +1,46 @@
+"""A trial's net before its first step: weights from its own seed, the last bias from the training targets."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hpsearch import keyed
+from hpsearch.data.dataset import Arrays
+from hpsearch.nets.build import build
+from hpsearch.nets.shape import Factory, Shape
+from hpsearch.tricks.losses import PLAIN, class_weight, prior
+
+
+def first_net(factory: Factory, params: Mapping[str, Any], arrays: Arrays, seed: int, trial: int) -> nn.Module:
+    """The net of a trial, on the CPU.
+
+    With `prior_bias` the bias of the last linear layer is the best constant prediction for the training part: log
+    frequencies of the classes, as the loss weighs them, or the mean, which is 0 as a net sees it. The first steps
+    then do not go into learning it (Karpathy 2019, "A Recipe for Training Neural Networks"). Costs nothing.
+    """
+    shape = Shape(arrays.input_shape, arrays.target.outputs)
+    net = build(factory, params, shape, keyed.key(seed, trial, "weights"))
+    last = last_linear(net, shape.outputs) if params["prior_bias"] else None
+    if last is not None:
+        with torch.no_grad():
+            last.bias.copy_(_constant(params, arrays))
+    return net
+
+
+def last_linear(net: nn.Module, outputs: int) -> nn.Linear | None:
+    """The last linear layer with a bias and as many outputs as the net."""
+    fitting = [m for m in net.modules() if isinstance(m, nn.Linear) and m.out_features == outputs]
+    return next((m for m in reversed(fitting) if isinstance(m.bias, nn.Parameter)), None)
+
+
+def _constant(params: Mapping[str, Any], arrays: Arrays) -> torch.Tensor:
+    target = arrays.target
+    if target.task == "regression":
+        return torch.zeros(1)
+    y, weight = arrays.train.y, arrays.train.weight
+    count_C = torch.from_numpy(np.bincount(y, weight, minlength=target.outputs).astype(np.float64))
+    by_class = class_weight(torch.tensor([float(params["class_weights"])]).double(), count_C)[0]
+    return prior(str(params["loss"] or PLAIN[target.task]), count_C * by_class)
