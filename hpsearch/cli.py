@@ -57,16 +57,19 @@ def launch(
     from hpsearch import pipeline
     from hpsearch.prepare import Overrides
     from hpsearch.run import open_run
-    from hpsearch.search.signals import TerminatedError, sigterm_raises
+    from hpsearch.search.signals import TerminatedError, heard, signals_raise
     from hpsearch.terminal import Screen, show_end
 
-    sigterm_raises()
+    signals_raise()
     console = _console()
     overrides = Overrides(trials, timeout, seed, workers)
     try:
         with Screen(console, study.stem) as screen:
             folder = pipeline.launch(study, runs, overrides, plan, screen)
-    except KeyboardInterrupt as stop:
+    except (Exception, KeyboardInterrupt) as error:
+        stop = error if isinstance(error, KeyboardInterrupt) else heard()
+        if stop is None:
+            raise
         console.print("Stopped. What was trained is on disk; the same command goes on from there.")
         raise typer.Exit(143 if isinstance(stop, TerminatedError) else 130) from None
     summary = open_run(folder.root).summary

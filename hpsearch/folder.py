@@ -75,6 +75,10 @@ class Folder:
         """What a leg was doing when it hung."""
         return self.root / "logs" / f"leg-{leg:05d}.hang"
 
+    def probe_hang(self, process: int) -> Path:
+        """What a process was doing when it hung in trying nets out."""
+        return self.root / "logs" / f"probe-{process}.hang"
+
     def create(self) -> None:
         """Makes the folders of a run.
 

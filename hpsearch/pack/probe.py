@@ -1,7 +1,7 @@
 """Tries a shape of net out before its trials are packed: which way forward, and how many rows at once."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -40,15 +40,21 @@ def untried(rows: int, why: str) -> Probe:
 
 
 def probe(
-    settings: Settings, arrays: Arrays, params: Sequence[Mapping[str, Any]], most: int, memory_bytes: float
+    settings: Settings,
+    arrays: Arrays,
+    params: Sequence[Mapping[str, Any]],
+    most: int,
+    memory_bytes: float,
+    alive: Callable[[], None] = lambda: None,
 ) -> Probe:
     """Measures trials of one shape.
 
-    `most` is the largest number of rows to try, `memory_bytes` what a pack may take.
+    `most` is the largest number of rows to try, `memory_bytes` what a pack may take. `alive` is called after each
+    step.
     """
     if most == 1:
-        return Probe("loop", 1, _measure(settings, arrays, params[:1], "loop")[0], "one row", {})
-    row_ms, row_bytes = _measure(settings, arrays, params[:1], "loop")
+        return Probe("loop", 1, _measure(settings, arrays, params[:1], "loop", alive)[0], "one row", {})
+    row_ms, row_bytes = _measure(settings, arrays, params[:1], "loop", alive)
     ms = {"loop": row_ms}
     limit = max(1, min(most, int(memory_bytes // max(row_bytes, 1))))
     best = Probe("loop", limit, row_ms, "loop is the faster", ms)
@@ -61,7 +67,7 @@ def probe(
     chosen, in_vain = float("inf"), 0
     for rows in _sizes(limit):
         some = [params[i % len(params)] for i in range(rows)]
-        took, _ = _measure(settings, arrays, some, together)
+        took, _ = _measure(settings, arrays, some, together, alive)
         ms[f"{together} {rows}"] = took
         if took > chosen * _WORTH:
             in_vain += 1
@@ -80,7 +86,11 @@ def _sizes(limit: int) -> list[int]:
 
 
 def _measure(
-    settings: Settings, arrays: Arrays, params: Sequence[Mapping[str, Any]], forward: str
+    settings: Settings,
+    arrays: Arrays,
+    params: Sequence[Mapping[str, Any]],
+    forward: str,
+    alive: Callable[[], None],
 ) -> tuple[float, float]:
     """Milliseconds of a step, and bytes of memory, a row."""
     pack = Pack.start(replace(settings, forward=forward), arrays, range(len(params)), params)
@@ -93,6 +103,7 @@ def _measure(
         pack.steps_alone(order_KN, 1)
         _synchronise(settings.device)
         took.append(time.perf_counter() - began)
+        alive()
     return min(took) * 1000 / len(params), _bytes(pack)
 
 

@@ -67,7 +67,7 @@ def run_leg(
     folder = Folder(Path(work.root))
     path, about = folder.rows(leg.leg), asdict(leg)
     log = _log(folder.leg_log(leg.leg))
-    with _watched(folder.hang(leg.leg), work.hang_s) as alive:
+    with watched(folder.hang(leg.leg), work.hang_s) as alive:
         states = _states(folder, leg, params, log)
         going = [state for state in states if not state.record.ended]
         if going:
@@ -133,7 +133,7 @@ def _checked(pack: Pack, states: Sequence[RowState], log: logging.Logger) -> Pac
 
 
 @contextmanager
-def _watched(path: Path, limit_s: float | None) -> Iterator[Callable[[], None]]:
+def watched(path: Path, limit_s: float | None) -> Iterator[Callable[[], None]]:
     """Ends the process when it gives no sign of life for `limit_s`, wherever it hangs.
 
     What each thread was doing then is in `path`. This is done by a thread of C, which no Python code holds up.

@@ -108,7 +108,16 @@ class Legs(Searcher):
         elif isinstance(entry, Leg):
             self._again(entry, self._named(failure, entry))
         else:
-            self._probe_again(entry, failure)
+            self._probe_again(entry, self._hung_probe(failure))
+
+    def _hung_probe(self, failure: Failure) -> Failure:
+        """The failure, with its cause where the process was ended because a net hung."""
+        for path in sorted((self.job.folder.root / "logs").glob("probe-*.hang")):
+            if failure.kind == "death" and path.stat().st_size > 0:
+                kept = path.replace(path.with_suffix(".hung"))
+                what = f"no step ended within {self.job.hang_s:g} s (resources.trial_timeout)"
+                return Failure("hang", f"{what}; what it was doing: {kept}")
+        return failure
 
     def _probe_again(self, shapes: list[Shape], failure: Failure) -> None:
         """Shapes whose probe took the worker along are tried again, each by itself; then their legs must do."""

@@ -34,14 +34,32 @@ def die_with_parent() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _raise_terminated(*_: Any) -> None:
-    raise TerminatedError
+def _error(number: int) -> KeyboardInterrupt:
+    return TerminatedError() if number == signal.SIGTERM else KeyboardInterrupt()
 
 
-def sigterm_raises() -> None:
+_heard: list[KeyboardInterrupt] = []  # what was raised by `signals_raise`
+
+
+def _raise(number: int, frame: Any) -> None:
+    _heard.append(_error(number))
+    raise _heard[-1]
+
+
+def signals_raise() -> None:
     """From now on SIGTERM ends this process as Ctrl-C does, by an exception that closes everything."""
-    with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, _raise_terminated)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell sets it for what it starts with &
+            with contextlib.suppress(ValueError):  # not in the main thread
+                signal.signal(number, _raise)
+
+
+def heard() -> KeyboardInterrupt | None:
+    """The signal that has ended this process, or is about to.
+
+    A library in another language may make another error of it: then this tells what it was.
+    """
+    return _heard[-1] if _heard else None
 
 
 class Stop:
@@ -62,7 +80,6 @@ class Stop:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: Any) -> None:
-        error = TerminatedError() if number == signal.SIGTERM else KeyboardInterrupt()
         if self.noted is not None:
-            raise error
-        self.noted = error
+            raise _error(number)
+        self.noted = _error(number)

@@ -5,8 +5,9 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -15,10 +16,11 @@ from ray import tune
 from hpsearch.data.dataset import Arrays
 from hpsearch.errors import DiskFullError
 from hpsearch.files import is_full
+from hpsearch.folder import Folder
 from hpsearch.pack import probe as probing
 from hpsearch.pack.probe import Probe
 from hpsearch.pack.train import Settings
-from hpsearch.search.legs import Work, run_leg
+from hpsearch.search.legs import Work, run_leg, watched
 from hpsearch.search.messages import Failure, Outcome, StaleLaunchError, words
 from hpsearch.search.packing import Leg
 from hpsearch.search.signals import die_with_parent, ignore_ctrl_c
@@ -121,13 +123,14 @@ def _probe_shapes(shapes: Sequence[Shape], work: Work, arrays: Arrays, workers: 
     torch.set_num_threads(1)
     settings = Settings(work.seed, work.net.factory(), "vmap", work.device)
     memory = _free_memory(work.device) / (2 * workers)
-    return [(shape.name, _probe(shape, settings, arrays, memory)) for shape in shapes]
+    with watched(Folder(Path(work.root)).probe_hang(os.getpid()), work.hang_s) as alive:
+        return [(shape.name, _probe(shape, settings, arrays, memory, alive)) for shape in shapes]
 
 
-def _probe(shape: Shape, settings: Settings, arrays: Arrays, memory: float) -> Probe:
+def _probe(shape: Shape, settings: Settings, arrays: Arrays, memory: float, alive: Callable[[], None]) -> Probe:
     """What probing a shape gave. One that cannot be tried out is left to its legs, whose trials then fail."""
     try:
-        return probing.probe(settings, arrays, shape.params, shape.trials, memory)
+        return probing.probe(settings, arrays, shape.params, shape.trials, memory, alive)
     except Exception as error:
         return probing.untried(shape.trials, _failure(error).text)
 

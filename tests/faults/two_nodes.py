@@ -14,7 +14,7 @@ import ray
 from launches import training
 from ray.cluster_utils import Cluster
 
-from hpsearch import pipeline
+from hpsearch import begun, pipeline
 from hpsearch.folder import Folder
 from hpsearch.prepare import prepare
 from hpsearch.search import packing
@@ -29,7 +29,10 @@ def main(study: Path, folder: Folder, plan: Path, kills: int) -> None:
 
     def search() -> None:
         try:
-            pipeline.search(folder, prepare(study), 2, packing.read(plan), Quiet())
+            prepared = prepare(study)
+            folder.create()
+            begun.enter(folder, prepared, print)
+            pipeline.search(folder, prepared, 2, packing.read(plan), Quiet())
         except BaseException as error:
             failed.append(error)
 
