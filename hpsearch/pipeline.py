@@ -56,6 +56,7 @@ def launch(
 def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter) -> None:
     # Ray and torch's exporter take seconds to import: not for wrong input, not for a finished study
     from hpsearch.search.cluster import cluster
+    from hpsearch.search.signals import Held
     from hpsearch.squeeze.squeeze import require_finished, squeeze
     from hpsearch.summary import write_summary
 
@@ -68,7 +69,7 @@ def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter
                 require_finished(rows)
             with _stage("squeeze", took, report):
                 squeezed = squeeze(folder, prepared, rows, workers, report)
-        with _stage("export", took, report):
+        with _stage("export", took, report), Held():
             no_export = export(folder, prepared, squeezed)
     write_summary(folder, prepared, rows, squeezed, no_export, took)
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
@@ -62,11 +63,40 @@ def heard() -> KeyboardInterrupt | None:
     return _heard[-1] if _heard else None
 
 
+class Held:
+    """While open, a Ctrl-C or SIGTERM waits until it closes, and is raised then.
+
+    For calls into libraries that end the process when an exception comes out of a callback of theirs. The second
+    signal ends the process at once; files that were being written are told apart by their names.
+    """
+
+    def __enter__(self) -> "Held":
+        self._stop = Stop(second=_leave)
+        self._stop.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.__exit__(*error)
+        if self._stop.noted is not None:
+            raise self._stop.noted
+
+
+def _leave(number: int) -> None:
+    os._exit(128 + number)
+
+
+def _throw(number: int) -> None:
+    raise _error(number)
+
+
 class Stop:
     """While open, the first Ctrl-C or SIGTERM is noted and nothing is raised in the middle of a call.
 
-    The second raises.
+    The second raises, or does what `second` says.
     """
+
+    def __init__(self, second: Callable[[int], None] = _throw) -> None:
+        self._second = second
 
     def __enter__(self) -> "Stop":
         self.noted: KeyboardInterrupt | None = None
@@ -81,5 +111,5 @@ class Stop:
 
     def _note(self, number: int, frame: Any) -> None:
         if self.noted is not None:
-            raise _error(number)
+            self._second(number)
         self.noted = _error(number)

@@ -1,0 +1,179 @@
+"""docs/tricks.md, written from the tables of hyperparameters and the docstrings of what they set.
+
+python -m hpsearch.cards > docs/tricks.md
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from hpsearch.knobs import KNOBS, Knob, of_net
+from hpsearch.nets import layers
+from hpsearch.nets.layers import Dropout, Skip, SpatialDropout
+from hpsearch.nets.mlp import MLP
+from hpsearch.nets.resnet import ResNet
+from hpsearch.pack.first import first_net
+from hpsearch.tricks import augment, averaging, mixing, optimizers, schedules
+from hpsearch.tricks import losses as losses_
+from hpsearch.tricks.losses import LOSSES
+from hpsearch.tricks.optimizers import OPTIMIZERS
+from hpsearch.tricks.schedules import SCHEDULES, rates
+
+_HEAD = """# The tricks, a card each
+
+```
+.venv/bin/hpsearch launch studies/digits.yaml --trials 8 --runs /tmp/runs
+```
+
+Every hyperparameter is a line under `params` of a study: a scalar is fixed, a list is a choice, a mapping is a
+range. *Structural* ones are drawn once a block of trials; all others are columns: each row of a pack has its own.
+A parameter that acts only beside a choice (`focal_gamma` beside `loss: focal`) exists only there.
+
+This page is written by `python -m hpsearch.cards` from the code, and a test holds it against the code.
+"""
+
+Card = Callable[..., Any] | str  # something with a docstring, or a text
+
+# parameter → its cards: what it does, its range, what it costs, what it fights with, where it comes from
+CARDS: dict[str, tuple[Card, ...]] = {
+    "epochs": ("Passes over the training part. Schedules and spans are shares of a trial's own epochs.",),
+    "batch_size": (
+        "Examples a step; an epoch leaves out what fills no batch. Smaller ones regularize by their noise and "
+        "cost more steps. Structural, so that the rows of a pack step together.",
+    ),
+    "width": (MLP, ResNet), "depth": (MLP, ResNet), "head": (ResNet,),
+    "norm": (layers.batch_norm, layers.group_norm, layers.layer_norm),
+    "activation": (
+        "The nonlinearity: ReLU first; leaky for dead units; GELU and SiLU are smooth and cost a little.",
+    ),
+    "skip": (Skip,), "dropout": (Dropout,), "spatial_dropout": (SpatialDropout,), "prior_bias": (first_net,),
+    "optimizer": tuple(OPTIMIZERS.values()), "lr": ("The learning rate: 1e-5 to 1e-1, on a log scale.",),
+    "momentum": (optimizers.sgd, optimizers.nesterov), "weight_decay": (optimizers.adamw,),
+    "clip": (optimizers.clip_,),
+    "schedule": tuple(SCHEDULES.values()), "warmup": (rates,), "cycles": (schedules.cyclic,),
+    "lr_min": (schedules.cosine, schedules.one_cycle, schedules.step, schedules.cyclic),
+    "lr_drops": (schedules.step,), "lr_decay": (schedules.step,),
+    "average": (averaging.ema, averaging.swa), "average_span": (averaging.ema, averaging.swa),
+    "patience": (
+        "Early stopping: a trial ends when its validation metric has not been better for so many epochs; 0 is "
+        "never. The best epoch's weights are kept in any case, so it saves time and changes no result that was "
+        "found before. With a schedule that ends low, a short patience stops before the gain.",
+    ),
+    "loss": tuple(loss for losses in LOSSES.values() for loss in losses.values()),
+    "focal_gamma": (losses_.focal,), "huber_delta": (losses_.huber,),
+    "label_smoothing": (losses_.cross_entropy,),
+    "class_weights": (losses_.class_weight,), "flood": (losses_.flooded,),
+    **dict.fromkeys(("shift", "flip", "rotation", "scale"), (augment.moved,)), "erasing": (augment.erased,),
+    **dict.fromkeys(("brightness", "contrast"), (augment.lit,)), "noise": (augment.noisy,),
+    "swap_noise": (augment.swapped,), "mixup": (mixing.mixup,), "cutmix": (mixing.cutmix,),
+}  # fmt: skip
+
+
+class Row(NamedTuple):
+    """A row of the recipe: the parameters that are its dimensions, and a test that shows what it claims."""
+
+    what: str
+    parameters: tuple[str, ...]
+    test: str
+
+
+RECIPE = {
+    "G2": Row("data augmentation",
+              ("shift", "flip", "rotation", "scale", "erasing", "brightness", "contrast", "noise"),
+              "tricks/test_augment.py::test_moves_are_scipys_affine_transform"),
+    "G3": Row("creative augmentation", ("mixup", "cutmix", "swap_noise"),
+              "pack/test_augment.py::test_a_packs_batches_are_mixed_with_their_targets"),
+    "G7": Row("smaller net", ("width", "depth", "head"),
+              "nets/test_resnet.py::test_a_pooled_head_is_smaller_and_takes_images_of_any_size"),
+    "G8": Row("smaller batch", ("batch_size",),
+              "pack/test_against_torch.py::test_a_batch_larger_than_the_data_is_all_of_it"),
+    "G9": Row("dropout", ("dropout", "spatial_dropout"),
+              "pack/test_dropout.py::test_the_masks_keep_their_share_and_their_mean"),
+    "G10": Row("weight decay", ("weight_decay",), "pack/test_against_torch.py::test_an_optimizer_equals_torchs"),
+    "G11": Row("early stopping", ("patience",),
+               "pack/test_average.py::test_a_row_stops_when_its_patience_is_over_and_leaves_the_matrix"),
+    "G12": Row("a larger net, early-stopped", ("width", "depth", "patience"),
+               "pack/test_average.py::test_a_row_stops_when_its_patience_is_over_and_leaves_the_matrix"),
+    "T1": Row("focal loss", ("loss", "focal_gamma"),
+              "tricks/test_losses.py::test_focal_loss_moves_weight_to_the_hard_examples"),
+    "T2": Row("dropout", ("dropout",), "pack/test_dropout.py::test_the_masks_keep_their_share_and_their_mean"),
+    "T3": Row("batch norm", ("norm",), "pack/test_against_torch.py::test_a_norm_and_a_skip_train_as_in_torch"),
+    "T4": Row("ReLU", ("activation",), "nets/test_layers.py::test_an_activation_is_torchs"),
+    "T5": Row("cyclic learning rate, whose minima give an ensemble", ("schedule", "cycles", "lr", "lr_min"),
+              "pack/test_average.py::test_a_snapshot_is_the_net_that_its_epoch_ended_with"),
+    "T6": Row("flooding", ("flood",), "pack/test_loss.py::test_flooding_holds_the_training_loss_at_its_level"),
+    "T7": Row("group norm", ("norm",),
+              "nets/test_layers.py::test_group_norm_does_not_depend_on_the_batch_and_batch_norm_does"),
+    "T8": Row("label smoothing", ("label_smoothing",),
+              "pack/test_against_torch.py::test_label_smoothing_equals_torchs"),
+    "T9": Row("skip connections", ("skip",),
+              "nets/test_resnet.py::test_the_skip_gate_opens_and_closes_the_shortcuts"),
+}  # fmt: skip
+
+
+def page() -> str:
+    """The whole page."""
+    names_of: dict[Card, list[str]] = {}
+    for name, cards in CARDS.items():
+        for card in cards:
+            names_of.setdefault(card, []).append(name)
+    cards_ = [_card(card, names) for card, names in names_of.items()]
+    return "\n".join([_HEAD, "## The recipe's rows\n", _recipe_table(), "## Cards\n", *cards_]).rstrip("\n") + "\n"
+
+
+def _recipe_table() -> str:
+    lines = ["| row | what | parameters | test in `tests/` |", "|---|---|---|---|"]
+    for id_, row in RECIPE.items():
+        names = ", ".join(f"`{name}`" for name in row.parameters)
+        lines.append(f"| {id_} | {row.what} | {names} | `{row.test}` |")
+    return "\n".join(lines) + "\n"
+
+
+def _card(card: Card, names: list[str]) -> str:
+    title, text = (
+        (names[0], card) if isinstance(card, str) else (card.__name__, inspect.cleandoc(card.__doc__ or ""))
+    )
+    lines = [f"### {title.strip('_').replace('_', ' ')}\n", text, ""]
+    lines += ["| parameter | values | default | |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(_line(name, KNOBS[name]) for name in names)]) + "\n"
+
+
+def _line(name: str, knob: Knob) -> str:
+    notes = [
+        "structural" if knob.structural else "",
+        f"with `{knob.needs[0]}`: {', '.join(knob.needs[1:])}" if knob.needs else "",
+        f"for {knob.task}" if knob.task else "",
+        f"for {knob.of}" if knob.of else "",
+        f"of {' and '.join(knob.nets)}" if knob.nets else "",
+    ]
+    return f"| `{name}` | {_values(knob)} | {_defaults(name, knob)} | {'; '.join(filter(None, notes))} |"
+
+
+def _values(knob: Knob) -> str:
+    if knob.kind is bool:
+        return "true, false"
+    if knob.kind is str:
+        return ", ".join(knob.choices)
+    low = "" if knob.low == -math.inf else f"{'above' if knob.open_low else 'from'} {knob.low:g}"
+    high = "" if knob.high >= 1e9 else f"{'below' if knob.open_high else 'to'} {knob.high:g}"
+    kind = "whole number" if knob.kind is int else "number"
+    return " ".join(part for part in (kind, low, high) if part)
+
+
+def _defaults(name: str, knob: Knob) -> str:
+    if knob.default is None:
+        return "the task's plain one"
+    resnet = of_net("resnet")[name].default if "resnet" in knob.nets else knob.default
+    told = _told(knob.default)
+    return told if resnet == knob.default else f"{told}; resnet {_told(resnet)}"
+
+
+def _told(value: Any) -> str:
+    return (
+        str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+    )
+
+
+if __name__ == "__main__":
+    print(page(), end="")
