@@ -51,7 +51,7 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
         for key, old, new in _differences(before.study, _fixed(prepared.study))
     ]
     if before.code not in (None, _code(prepared)):
-        changed.append("net: its code")
+        changed.append("the code that it names")
     if before.data != prepared.dataset.fingerprint():
         changed.append("data.source: its rows")
     if changed:

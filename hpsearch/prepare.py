@@ -11,6 +11,7 @@ import torch
 from hpsearch.code import Code, fault, find, is_code
 from hpsearch.data.dataset import Arrays
 from hpsearch.data.load import Dataset, load
+from hpsearch.data.sources import names_code
 from hpsearch.errors import UserError
 from hpsearch.knobs import KNOBS
 from hpsearch.nets import own
@@ -115,13 +116,16 @@ def prepare(path: Path, overrides: Overrides | None = None, tell: Callable[[str]
     place, base = str(path), path.parent.resolve()
     study = (overrides or Overrides()).applied(load_study(path), place)
     _check_gpus(study, place)
-    net, code, takes = _own_net(study, base, place, tell or (lambda _: None))
+    tell = tell or (lambda _: None)
+    net, codes, takes = _own_net(study, base, place, tell)
+    loader = _own_loader(study, base, place, tell)
+    codes += () if loader is None else (loader,)
     space = check_names(study, place, takes)
-    dataset = load(study.data, path.parent, place)
+    dataset = load(study.data, path.parent, place, loader)
     metric = check_task(study, dataset.target.task, place, dataset.kind)
     _check_batches(space, len(dataset.train.y), place)
-    prepared = Prepared(study, place, base, net, code, space, dataset, dataset.arrays(metric))
-    if code:
+    prepared = Prepared(study, place, base, net, codes, space, dataset, dataset.arrays(metric))
+    if takes is not None:
         _try_out(prepared)
     return prepared
 
@@ -138,6 +142,14 @@ def _own_net(
     takes = own.takes(code.load(f"{place}: net"), f"{place}: net: {study.net}")
     passed = [name for name in study.params if name in takes.named or (takes.anything and name not in KNOBS)]
     return Net(study.net, base, tuple(passed)), (code,), takes
+
+
+def _own_loader(study: Study, base: Path, place: str, tell: Callable[[str], None]) -> Code | None:
+    if not names_code(study.data.source):
+        return None
+    code = find(study.data.source, base, f"{place}: data.source")
+    tell(f"data: {code.told}")
+    return code
 
 
 def _try_out(prepared: Prepared) -> None:

@@ -102,6 +102,7 @@ class Data(_Strict):
     categorical: list[str] = []
     missing: list[str] = [""]
     weight: str | None = None  # a column: how much an example counts in training
+    size: Annotated[int, Field(ge=1, le=4096)] | None = None  # pixels of a side to which pictures are scaled
     split: Split = Split()
 
 

@@ -132,7 +132,10 @@ CASES = {
     "a list for a study": Case("must be a mapping", "- a\n"),
     "no study": Case("no such file", options=(), place="none.yaml"),
     "no data": Case("no such file", data(source="none.csv"), place="none.csv"),
-    "an unknown kind of file": Case("data.source: 'none' must be sklearn:NAME or a .csv", data(source="none")),
+    "an unknown kind of file": Case("'none' must be sklearn:NAME, module:name, a folder", data(source="none")),
+    "a loader that is not there": Case("data.source: there is no module 'my_data'", data(source="my_data:load")),
+    "a folder without pictures": Case("has no pictures in folders named", {"data": {"source": "images/"}}),
+    "an address": Case("is an address; fetch it first", data(source="https://example.org/a.csv")),
     "no target column": Case("data.target: no column 'z' in good.csv; choose from", data(target="z")),
     "no target": Case("data.target: is required for a table", data(target=None)),
     "a class with one row": Case("data.target: the class 'once' has 1 row", data(source="rare.csv")),
@@ -169,9 +172,8 @@ NOT_BUILT = {
     "search.space": "recipe", "search.prune": "asha", "search.sampler": "tpe", "search.spare": 0.1,
     "search.direction": "maximize", "search.metric": "my_metrics:score", "squeeze.prolong": 2, "storage": {},
     "track": "mlflow", "objective": "mine:f", "init_from": "x", "params.image_size": 16,
-    "data.source": "my_data:load",
 }  # fmt: skip
-for key, value in [*NOT_BUILT.items(), ("data.source", "images/")]:
+for key, value in NOT_BUILT.items():
     section, _, name = key.rpartition(".")
     changed = {section: {**BASE.get(section, {}), name: value}} if section else {name: value}
     CASES[f"{key}: {value}"] = Case(f"{key}: ", changed)

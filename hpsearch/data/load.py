@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hpsearch.code import Code
 from hpsearch.data import preprocess, sources, splits
 from hpsearch.data.dataset import Arrays, Part, Target
 from hpsearch.data.preprocess import Schema
+from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, choices
 from hpsearch.study import Data
 
@@ -49,19 +51,21 @@ class Dataset:
         return digest.hexdigest()
 
 
-def load(data: Data, base: Path, place: str) -> Dataset:
-    """Reads and prepares the data of a study; `base` is the study file's folder.
+def load(data: Data, base: Path, place: str, code: Code | None = None) -> Dataset:
+    """Reads and prepares the data of a study; `base` is the study file's folder, `code` its own loader's.
 
     Raises:
         UserError: it cannot be read or does not fit the study; nothing has been written.
     """
-    raw = sources.read(data.source, base, data.missing, place, data.categorical)
+    raw = sources.read(data, base, place, code)
+    if raw.part is not None and data.split.named:
+        raise UserError(f"{place}: data.split: {raw.name} is split already; leave it out")
     if raw.table is not None:
         return _from_table(raw, data, place)
     return _from_arrays(raw, data, place)
 
 
-def _from_arrays(raw: sources.Raw, data: Data, place: str) -> Dataset:
+def _from_arrays(raw: Raw, data: Data, place: str) -> Dataset:
     assert raw.x is not None and raw.y is not None
     for key in ("target", "categorical", "weight"):
         if getattr(data, key):
@@ -72,12 +76,12 @@ def _from_arrays(raw: sources.Raw, data: Data, place: str) -> Dataset:
     if len(bad):
         raise UserError(f"{place}: data.source: x holds NaN or infinity in row {int(bad[0][0])}")
     y, target, note = _recognise(pd.Series(raw.y, name="y"), data.task, place)
-    parts = _split(y, target, data, None, place)
+    parts = _split(y, target, data, None, place, raw.part)
     schema = preprocess.fit_array(raw.x, parts["train"])
     return _assemble(schema.transform(raw.x, place), y, target, schema, parts, (note,))
 
 
-def _from_table(raw: sources.Raw, data: Data, place: str) -> Dataset:
+def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
     table = raw.table
     assert table is not None
     name = data.target or raw.target
@@ -94,7 +98,8 @@ def _from_table(raw: sources.Raw, data: Data, place: str) -> Dataset:
     if len(table) == 0:
         raise UserError(f"{place}: data.source: {raw.name} has no rows")
     y, target, note = _recognise(table[name], data.task, place)
-    parts = _split(y, target, data, table.get(data.split.named) if data.split.named else None, place)
+    named = table.get(data.split.named) if data.split.named else None
+    parts = _split(y, target, data, named, place, raw.part)
     weight = None if data.weight is None else _weights(table[data.weight], parts["train"], f"{place}: data.weight")
     apart = dict.fromkeys(column for column in (name, data.split.named, data.weight) if column is not None)
     features = table.drop(columns=list(apart))
@@ -165,8 +170,17 @@ def _class_order(names: np.ndarray) -> np.ndarray:
 
 
 def _split(
-    y: np.ndarray, target: Target, data: Data, column: "pd.Series[Any] | None", place: str
+    y: np.ndarray,
+    target: Target,
+    data: Data,
+    column: "pd.Series[Any] | None",
+    place: str,
+    marks: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
+    if marks is not None:
+        parts = _by_marks(y, target, data, place, marks)
+        _classes_are_in_training(y, target, parts, place)
+        return parts
     if column is not None and data.split.column:
         parts = splits.by_column(column, place)
         _classes_are_in_training(y, target, parts, place)
@@ -200,6 +214,21 @@ def _split(
     except ValueError as error:
         raise UserError(f"{place}: data.split: cannot split {len(y)} rows: {error}") from None
     _classes_are_in_training(y, target, parts, place)
+    return parts
+
+
+def _by_marks(y: np.ndarray, target: Target, data: Data, place: str, marks: np.ndarray) -> dict[str, np.ndarray]:
+    """The parts that the source itself has; one that it has not is drawn from its training part, by its share."""
+    parts = {name: np.flatnonzero(marks == name) for name in splits.PARTS}
+    for name in ("validation", "test"):
+        if len(parts[name]) == 0:
+            try:
+                kept, drawn = splits.in_two(
+                    parts["train"], y, getattr(data.split, name), data.split.seed, target.task == "classification"
+                )
+            except ValueError as error:
+                raise UserError(f"{place}: data.split: cannot draw {name} from training: {error}") from None
+            parts |= {"train": kept, name: drawn}
     return parts
 
 

@@ -4,28 +4,17 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from hpsearch.code import Code, fault, is_code
+from hpsearch.data.images import read_folder
+from hpsearch.data.own import read_own
+from hpsearch.data.raw import Raw, channels_first
 from hpsearch.errors import UserError, choices
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Data as read. `table` has named columns (the target among them), or `x` and `y` [N] are arrays.
-
-    Images are [N, C, H, W], channels first; other inputs [N, D].
-    """
-
-    name: str
-    table: pd.DataFrame | None = None
-    target: str | None = None
-    x: np.ndarray | None = None
-    y: np.ndarray | None = None
-
+from hpsearch.study import Data
 
 # name → (loader in sklearn.datasets, read as a table with named columns)
 _SKLEARN = {
@@ -117,15 +106,7 @@ def _npz(path: Path) -> Raw:
         raise UserError(f"{path}: x must be numbers with one row an example, got {x.dtype} {list(x.shape)}")
     if y.ndim != 1 or len(y) != len(x):
         raise UserError(f"{path}: y must have one value a row of x ({len(x)}), got shape {list(y.shape)}")
-    return Raw(path.name, x=_channels_first(x, str(path)).astype(np.float32), y=y)
-
-
-def _channels_first(x: np.ndarray, place: str) -> np.ndarray:
-    """Images as [N, C, H, W]: grey ones get their channel; other arrays as they are."""
-    if x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
-        wanted = [len(x), x.shape[3], *x.shape[1:3]]
-        raise UserError(f"{place}: images are channels first: x must be {wanted}, got {list(x.shape)}")
-    return x[:, None] if x.ndim == 3 else x
+    return Raw(path.name, x=channels_first(x, str(path)).astype(np.float32), y=y)
 
 
 _FILES: dict[str, Callable[[Path, Sequence[str], Sequence[str]], Raw]] = {
@@ -135,31 +116,42 @@ _FILES: dict[str, Callable[[Path, Sequence[str], Sequence[str]], Raw]] = {
 }
 
 
-def read(source: str, base: Path, missing: Sequence[str], place: str, categorical: Sequence[str] = ()) -> Raw:
-    """What `data.source` names: `sklearn:NAME`, or a file relative to the study's folder.
+def read(data: Data, base: Path, place: str, code: Code | None = None) -> Raw:
+    """What `data.source` names: `sklearn:NAME`, a file or folder relative to the study's folder, or a loader.
+
+    `code` is the loader's, where it names one.
 
     Raises:
         UserError: no such source, or it cannot be read.
     """
+    source, where = data.source, f"{place}: data.source"
+    if code is not None:
+        return read_own(code.load(where), code.spec, where, lambda error: fault(error, code.file))
     kind, _, name = source.partition(":")
     if kind == "sklearn":
         if name not in _SKLEARN:
-            raise UserError(f"{place}: data.source: unknown set {name!r} of scikit-learn; {choices(_SKLEARN)}")
+            raise UserError(f"{where}: unknown set {name!r} of scikit-learn; {choices(_SKLEARN)}")
         return _sklearn(name)
     if "://" in source:
-        raise UserError(f"{place}: data.source: {source!r} is an address; fetch it first, and name the file")
+        raise UserError(f"{where}: {source!r} is an address; fetch it first, and name the file")
     path = base / source
     if path.suffix in _FILES:
         try:
-            return _FILES[path.suffix](path, missing, categorical)
+            return _FILES[path.suffix](path, data.missing, data.categorical)
         except MemoryError:  # or a file that says it is larger than it is
             raise UserError(f"{path}: does not fit in memory") from None
-    if source.endswith("/") or ":" in source or _is_folder(path):
-        raise UserError(
-            f"{place}: data.source: {source!r}: folders and loaders of your own are not built yet; "
-            "use sklearn:NAME or a .csv, .parquet or .npz file"
-        )
-    raise UserError(f"{place}: data.source: {source!r} must be sklearn:NAME or a .csv, .parquet or .npz file")
+    if _is_folder(path):
+        return read_folder(path, data.size, where)
+    if source.endswith("/"):
+        raise UserError(f"{where}: {path}: no such folder")
+    raise UserError(
+        f"{where}: {source!r} must be sklearn:NAME, module:name, a folder, or a .csv, .parquet or .npz file"
+    )
+
+
+def names_code(source: str) -> bool:
+    """Whether a source is a loader of the user's own."""
+    return is_code(source) and not source.startswith("sklearn:") and "://" not in source
 
 
 def _is_folder(path: Path) -> bool:

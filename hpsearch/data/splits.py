@@ -21,6 +21,20 @@ def by_share(y: np.ndarray, validation: float, test: float, seed: int, stratify:
     return {"train": np.sort(train), "validation": np.sort(validation_rows), "test": np.sort(test_rows)}
 
 
+def in_two(
+    rows: np.ndarray, y: np.ndarray, share: float, seed: int, stratify: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """These rows without a share of them, and that share; both sorted.
+
+    Raises:
+        ValueError: there are too few rows.
+    """
+    rest, drawn = train_test_split(
+        rows, test_size=share, random_state=seed, stratify=y[rows] if stratify else None
+    )
+    return np.sort(rest), np.sort(drawn)
+
+
 def by_group(groups: pd.Series, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
     """Row numbers of each part, by share of the groups: rows of one group are all in one part.
 

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpsearch.data.sources import Raw, read, read_npz, read_table
+from hpsearch.data.raw import Raw
+from hpsearch.data.sources import read, read_npz, read_table
 from hpsearch.errors import UserError
+from hpsearch.study import Data
 
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])
 TABLE = pd.DataFrame(
@@ -38,7 +40,7 @@ def test_a_csv_and_a_parquet_of_one_table_are_read_alike(tmp_path: Path) -> None
     TABLE.to_csv(tmp_path / "a.csv", index=False)
     TABLE.to_parquet(tmp_path / "a.parquet")
     for name in ("a.csv", "a.parquet"):
-        raw = read(name, tmp_path, [""], "s.yaml")
+        raw = read(Data(source=name), tmp_path, "s.yaml")
         assert raw.name == name
         pd.testing.assert_frame_equal(raw.table, TABLE, check_dtype=False)
 
@@ -84,7 +86,7 @@ def test_words_keep_their_letters(tmp_path: Path) -> None:
 
 def test_an_npz_gives_numbers_and_targets(tmp_path: Path) -> None:
     npz(tmp_path, x=X.astype(np.uint8), y=np.array(list("ababab")))
-    raw = read("a.npz", tmp_path, [""], "s.yaml")
+    raw = read(Data(source="a.npz"), tmp_path, "s.yaml")
     assert raw.x is not None
     assert raw.y is not None
     assert (raw.x.dtype, raw.x.tolist(), raw.y.tolist()) == (np.float32, X.tolist(), list("ababab"))
@@ -112,7 +114,7 @@ def test_pickled_objects_are_refused_and_run_nothing(tmp_path: Path, where: str)
     bomb[...] = Bomb(tmp_path / "made")
     npz(tmp_path, **{"x": X, "y": Y, where: bomb})
     with pytest.raises(UserError, match=r"a\.npz: cannot be read as npz: Object arrays cannot be loaded"):
-        read("a.npz", tmp_path, [""], "s.yaml")
+        read(Data(source="a.npz"), tmp_path, "s.yaml")
     assert not (tmp_path / "made").exists()
 
 
@@ -134,7 +136,7 @@ def test_pickled_objects_are_refused_and_run_nothing(tmp_path: Path, where: str)
 def test_other_arrays_are_refused(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     npz(tmp_path, **arrays)
     with pytest.raises(UserError, match=rf"a\.npz: .*({said})"):
-        read("a.npz", tmp_path, [""], "s.yaml")
+        read(Data(source="a.npz"), tmp_path, "s.yaml")
 
 
 def a_single_array(path: Path) -> None:
@@ -161,7 +163,7 @@ def test_what_numpy_reads_otherwise_than_as_arrays_is_refused(
 ) -> None:
     write(tmp_path / "a.npz")
     with pytest.raises(UserError, match=r"a\.npz: "):
-        read("a.npz", tmp_path, [""], "s.yaml")
+        read(Data(source="a.npz"), tmp_path, "s.yaml")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.npz"])
@@ -172,7 +174,7 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path, name: 
     elif content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=re.escape(f"{tmp_path / name}: ")):
-        read(name, tmp_path, [""], "s.yaml")
+        read(Data(source=name), tmp_path, "s.yaml")
 
 
 @pytest.mark.parametrize(
@@ -180,15 +182,15 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path, name: 
     ["images/", "images", "my_data:load", "sklearn:mnist", "a.txt", "nothing", "x" * 300, "x" * 300 + ".csv",
      "a\0.csv"],
 )  # fmt: skip
-def test_a_source_that_is_not_there_or_not_built_is_refused(tmp_path: Path, source: str) -> None:
+def test_a_source_that_is_not_there_is_refused(tmp_path: Path, source: str) -> None:
     a_folder(tmp_path / "images")
     csv(tmp_path, "a\n", "a.txt")
     with pytest.raises(UserError):
-        read(source, tmp_path, [""], "s.yaml")
+        read(Data(source=source), tmp_path, "s.yaml")
 
 
 @pytest.mark.parametrize("name", ["digits", "iris", "wine", "breast_cancer", "diabetes"])
 def test_the_sets_of_scikit_learn_are_there(tmp_path: Path, name: str) -> None:
-    raw: Raw = read(f"sklearn:{name}", tmp_path, [""], "s.yaml")
+    raw: Raw = read(Data(source=f"sklearn:{name}"), tmp_path, "s.yaml")
     assert (raw.table is None) == (raw.x is not None and raw.y is not None)
     assert raw.table is None or raw.target in raw.table

@@ -1,0 +1,85 @@
+"""Data from a loader of the user's own: arrays, a table, or a torch Dataset."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hpsearch.data.raw import Raw, channels_first
+from hpsearch.errors import UserError
+
+_PARTS = ("train", "validation", "test")
+_FORMS = "give a pair (x, y), a DataFrame, a torch Dataset of such pairs, or a mapping of train, validation, test"
+
+
+def read_own(load: Callable[[], Any], spec: str, place: str, fault: Callable[[BaseException], str]) -> Raw:
+    """What a loader, called without arguments, gives; `fault` tells an error of its in a line.
+
+    Raises:
+        UserError: it fails, or gives something else.
+    """
+    try:
+        given = load()
+        return _raw(given, spec, place)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{place}: {spec} failed: {fault(error)}") from error
+
+
+def _raw(given: Any, spec: str, place: str) -> Raw:
+    if isinstance(given, Mapping):
+        return _of_parts(given, spec, place)
+    if isinstance(given, pd.DataFrame):
+        return Raw(spec, table=given.rename(columns=str).reset_index(drop=True))
+    x, y = _arrays(given, spec, place)
+    return Raw(spec, x=channels_first(x, place), y=y)
+
+
+def _of_parts(given: Mapping[str, Any], spec: str, place: str) -> Raw:
+    wrong = [name for name in given if name not in _PARTS]
+    if wrong or "train" not in given:
+        told = ", ".join(map(str, given)) or "nothing"
+        raise UserError(f"{place}: {spec} gave a mapping of {told}; {_FORMS}")
+    raws = {name: _raw(part, spec, place) for name, part in given.items()}
+    part = np.concatenate([[name] * _rows(raw) for name, raw in raws.items()])
+    tables = [raw.table for raw in raws.values()]
+    if all(table is not None for table in tables):
+        return Raw(spec, table=pd.concat(tables, ignore_index=True), part=part)
+    shapes = {name: None if raw.x is None else raw.x.shape[1:] for name, raw in raws.items()}
+    if len(set(shapes.values())) > 1:
+        raise UserError(f"{place}: {spec} gave parts of several shapes: {shapes}")
+    xs, ys = ([getattr(raw, name) for raw in raws.values()] for name in ("x", "y"))
+    return Raw(spec, x=np.concatenate(xs), y=np.concatenate(ys), part=part)
+
+
+def _rows(raw: Raw) -> int:
+    return len(raw.table) if raw.table is not None else len(raw.y if raw.y is not None else ())
+
+
+def _arrays(given: Any, spec: str, place: str) -> tuple[np.ndarray, np.ndarray]:
+    """x and y as arrays, from a pair of things like arrays or from a Dataset."""
+    if isinstance(given, tuple | list) and len(given) == 2:
+        x, y = (np.asarray(part) for part in given)
+    elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, np.ndarray | str):
+        x, y = _dataset(given, spec, place)
+    else:
+        raise UserError(f"{place}: {spec} gave {type(given).__name__}; {_FORMS}")
+    if x.dtype.kind not in "fiub" or x.ndim < 2 or x.size == 0:
+        raise UserError(f"{place}: {spec}: x must be numbers, one row an example, got {x.dtype} {list(x.shape)}")
+    if y.ndim != 1 or len(y) != len(x):
+        raise UserError(f"{place}: {spec}: y must have one value a row of x ({len(x)}), got shape {list(y.shape)}")
+    return x, y
+
+
+def _dataset(given: Any, spec: str, place: str) -> tuple[np.ndarray, np.ndarray]:
+    pairs = [given[i] for i in range(len(given))]
+    if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+        raise UserError(f"{place}: {spec} gave a Dataset whose items are no pairs (x, y)")
+    xs, ys = [np.asarray(x) for x, _ in pairs], [np.asarray(y).item() for _, y in pairs]
+    shapes = {x.shape for x in xs}
+    if len(shapes) > 1:
+        some = ", ".join(str(list(shape)) for shape in sorted(shapes)[:3])
+        raise UserError(f"{place}: {spec} gave a Dataset of inputs of several shapes: {some}")
+    return np.stack(xs), np.array(ys)

@@ -1,0 +1,156 @@
+"""Pictures in class folders, and idx files."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hpsearch.data.images import read_folder
+from hpsearch.data.load import load
+from hpsearch.errors import UserError
+from hpsearch.study import Data
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "hpsearch"
+
+
+def picture(path: Path, value: int, size: tuple[int, int] = (6, 4), mode: str = "L") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    colour = value if mode == "L" else (value, 0, 255)
+    Image.new(mode, size, colour).save(path)
+
+
+def folder(root: Path, n: int = 10, **options: object) -> Path:
+    for i in range(n):
+        for name, value in (("cat", 10), ("dog", 200)):
+            picture(root / name / f"{i:02d}.png", value + i, **options)  # type: ignore[arg-type]
+    return root
+
+
+def test_the_class_is_the_folder_and_channels_come_first(tmp_path: Path) -> None:
+    raw = read_folder(folder(tmp_path / "pets"), None, "s.yaml: data.source")
+    assert raw.x is not None and raw.y is not None
+    assert (raw.x.shape, raw.x.dtype) == ((20, 1, 4, 6), np.uint8)
+    assert raw.y.tolist() == ["cat"] * 10 + ["dog"] * 10
+    assert raw.x[:, 0, 0, 0].tolist() == [*range(10, 20), *range(200, 210)]
+    assert raw.part is None
+
+
+def test_pictures_of_one_colour_and_of_three_are_three(tmp_path: Path) -> None:
+    folder(tmp_path / "pets", 2)
+    picture(tmp_path / "pets" / "dog" / "colour.jpg", 90, mode="RGB")
+    raw = read_folder(tmp_path / "pets", None, "s")
+    assert raw.x is not None
+    assert raw.x.shape == (5, 3, 4, 6)
+    assert (raw.x[0, :, 0, 0] == 10).all()
+    assert np.abs(raw.x[4, :, 0, 0].astype(int) - [90, 0, 255]).max() < 6
+
+
+def test_pictures_of_several_sizes_need_one(tmp_path: Path) -> None:
+    folder(tmp_path / "pets", 2)
+    picture(tmp_path / "pets" / "dog" / "large.png", 7, (12, 8))
+    with pytest.raises(UserError, match=r"several sizes \(4 x 6, 8 x 12, …\); name one as data.size, such as 64"):
+        read_folder(tmp_path / "pets", None, "s")
+    raw = read_folder(tmp_path / "pets", 5, "s")
+    assert raw.x is not None
+    assert raw.x.shape == (5, 1, 5, 5)
+
+
+def test_they_are_decoded_once(tmp_path: Path, cache: Path) -> None:
+    pets = folder(tmp_path / "pets", 2)
+    first = read_folder(pets, None, "s")
+    (kept,) = cache.iterdir()
+    before = kept.stat().st_mtime_ns
+    assert np.array_equal(read_folder(pets, None, "s").x, first.x)  # type: ignore[arg-type]
+    assert [path.stat().st_mtime_ns for path in cache.iterdir()] == [before]
+    kept.write_bytes(b"junk")
+    assert np.array_equal(read_folder(pets, None, "s").x, first.x)  # type: ignore[arg-type]
+    picture(pets / "cat" / "00.png", 99)
+    changed = read_folder(pets, None, "s")
+    assert changed.x is not None
+    assert changed.x[0, 0, 0, 0] == 99
+
+
+def test_a_corrupt_picture_is_named(tmp_path: Path) -> None:
+    pets = folder(tmp_path / "pets", 2)
+    (pets / "dog" / "bad.png").write_bytes((pets / "dog" / "00.png").read_bytes()[:40])
+    with pytest.raises(UserError, match=r"^s\.yaml: data\.source: the picture .*/dog/bad\.png cannot be read: "):
+        read_folder(pets, None, "s.yaml: data.source")
+
+
+def test_folders_of_parts_are_the_split(tmp_path: Path) -> None:
+    folder(tmp_path / "pets" / "train")
+    folder(tmp_path / "pets" / "test", 3)
+    dataset = load(Data(source="pets"), tmp_path, "s.yaml")
+    assert (len(dataset.train.y), len(dataset.validation.y), len(dataset.test.y)) == (16, 4, 6)
+    assert dataset.kind == "images"
+    assert dataset.target.classes == ("cat", "dog")
+    assert set(dataset.test.index) == set(range(6)) or set(dataset.test.index) == set(range(20, 26))
+
+
+@pytest.mark.parametrize("content", [{}, {"cat": []}, {"a.png": None}])
+def test_a_folder_without_classes_is_refused(content: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "pets").mkdir()
+    for name, inside in content.items():
+        if inside is None:
+            picture(tmp_path / "pets" / name, 1)
+        else:
+            (tmp_path / "pets" / name).mkdir()
+    with pytest.raises(UserError, match="has no pictures in folders named by their class, and no idx files"):
+        read_folder(tmp_path / "pets", None, "s")
+
+
+# --- idx --------------------------------------------------------------------------------------------------------
+
+
+def idx(path: Path, array: np.ndarray) -> None:
+    data = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(">u1").tobytes()
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_idx_files_are_their_arrays_with_their_parts(end: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (50, 5, 4)), np.arange(50) % 3
+    for name, rows in (("train", slice(0, 40)), ("t10k", slice(40, 50))):
+        idx(tmp_path / "set" / f"{name}-images-idx3-ubyte{end}", x[rows])
+        idx(tmp_path / "set" / f"{name}-labels-idx1-ubyte{end}", y[rows])
+    dataset = load(Data(source="set/"), tmp_path, "s.yaml")
+    assert (len(dataset.train.y), len(dataset.validation.y), len(dataset.test.y)) == (32, 8, 10)
+    raw = read_folder(tmp_path / "set", None, "s")
+    assert raw.x is not None and raw.y is not None and raw.part is not None
+    for part, (rows, name) in {"train": (slice(0, 40), "train"), "test": (slice(40, 50), "t10k")}.items():
+        assert np.array_equal(raw.x[raw.part == part][:, 0], x[rows]), name
+        assert np.array_equal(raw.y[raw.part == part], y[rows])
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "cannot be read as idx"),
+        (struct.pack(">HBB1I", 0, 8, 1, 9) + b"123", "it breaks off after 3 of 9 bytes"),
+        (struct.pack(">HBB1I", 0, 77, 1, 9) + b"1" * 9, "it does not begin as one"),
+        (struct.pack(">HBB3I", 0, 8, 3, 2**31, 2**31, 2**31), "cannot be read as idx"),
+    ],
+)
+def test_a_broken_idx_file_is_refused(data: bytes, said: str, tmp_path: Path) -> None:
+    idx(tmp_path / "set" / "train-labels-idx1-ubyte", np.arange(9))
+    (tmp_path / "set" / "train-images-idx3-ubyte").write_bytes(data)
+    with pytest.raises(UserError, match=said):
+        read_folder(tmp_path / "set", None, "s")
+
+
+def test_idx_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    idx(tmp_path / "set" / "train-images-idx3-ubyte", np.zeros((9, 2, 2)))
+    with pytest.raises(UserError, match="has no labels beside it"):
+        read_folder(tmp_path / "set", None, "s")
+    idx(tmp_path / "set" / "train-labels-idx1-ubyte", np.zeros(8))
+    with pytest.raises(UserError, match=r"do not fit: \[9, 2, 2\], \[8\]"):
+        read_folder(tmp_path / "set", None, "s")
