@@ -7,9 +7,12 @@ units. Definitions are scikit-learn's.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from hpsearch.code import find
 
 
 def accuracy(logp_KNC: Tensor, target_N: Tensor) -> Tensor:
@@ -86,7 +89,7 @@ def r2(value_KN: Tensor, target_N: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class Metric:
     score: Callable[[Tensor, Tensor], Tensor]
-    task: str
+    task: str  # classification, regression, or any
     direction: str  # maximize or minimize
 
     @property
@@ -107,3 +110,32 @@ METRICS: dict[str, Metric] = {
 }
 
 PROPER = {"classification": "log_loss", "regression": "rmse"}  # always reported, and breaks ties
+
+
+@dataclass(frozen=True)
+class Own:
+    """A metric of the user's own as it travels to workers: `module:name`, found from `base`.
+
+    Its function is called as `score(prediction, target)` with the arrays of one trial's whole validation or test
+    part: probabilities [N, C] and class indices [N], or values [N] and [N]. It gives a number.
+    """
+
+    spec: str
+    base: Path
+    direction: str
+
+    def register(self) -> None:
+        """Makes it one of METRICS in this process.
+
+        Raises:
+            UserError: its code cannot be imported.
+        """
+        function = find(self.spec, self.base, "search.metric").load("search.metric")
+
+        def score(prediction_K: Tensor, target: Tensor) -> Tensor:
+            rows = prediction_K.exp() if prediction_K.dim() == 3 else prediction_K
+            y = target.cpu().numpy()
+            found = [float(function(row.double().cpu().numpy(), y)) for row in rows]
+            return torch.tensor(found, dtype=torch.float64, device=prediction_K.device)
+
+        METRICS[self.spec] = Metric(score, "any", self.direction)

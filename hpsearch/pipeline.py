@@ -96,7 +96,7 @@ def search(
         name=study.name, folder=folder, seed=study.seed, net=prepared.net,
         entries=[Entry(params, *drawn_and_fixed(space, params)) for params in draws],
         params=[space.complete(params) for params in draws],
-        structural=space.structural(),
+        structural=space.structural(), metric=prepared.metric,
         arrays=prepared.arrays, workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, plan=plan,
         data=prepared.dataset.fingerprint(), **prepared.care,
     )  # fmt: skip

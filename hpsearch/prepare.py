@@ -1,5 +1,6 @@
 """A study held against its data, before anything is written: everything that can be wrong with it is looked at."""
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ from hpsearch.data.load import Dataset, load
 from hpsearch.data.sources import names_code
 from hpsearch.errors import UserError
 from hpsearch.knobs import KNOBS
+from hpsearch.metrics import METRICS, Own
 from hpsearch.nets import own
 from hpsearch.nets.build import Net, build
 from hpsearch.nets.shape import Shape
 from hpsearch.pack.first import last_linear
 from hpsearch.space import Space, draw
 from hpsearch.study import Study, load_study, seconds
-from hpsearch.validate import check_names, check_net, check_task
+from hpsearch.validate import check_metric, check_names, check_net, check_task
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Prepared:
     base: Path
     net: Net
     code: tuple[Code, ...]  # of the user's own, which the study names
+    metric: Own | None  # of the user's own
     space: Space
     dataset: Dataset
     arrays: Arrays
@@ -120,11 +123,15 @@ def prepare(path: Path, overrides: Overrides | None = None, tell: Callable[[str]
     net, codes, takes = _own_net(study, base, place, tell)
     loader = _own_loader(study, base, place, tell)
     codes += () if loader is None else (loader,)
+    scorer, own_metric = _own_metric(study, base, place, tell)
+    codes += () if scorer is None else (scorer,)
     space = check_names(study, place, takes)
     dataset = load(study.data, path.parent, place, loader)
     metric = check_task(study, dataset.target.task, place, dataset.kind)
     _check_batches(space, len(dataset.train.y), place)
-    prepared = Prepared(study, place, base, net, codes, space, dataset, dataset.arrays(metric))
+    prepared = Prepared(study, place, base, net, codes, own_metric, space, dataset, dataset.arrays(metric))
+    if scorer is not None:
+        _try_metric(prepared, scorer)
     if takes is not None:
         _try_out(prepared)
     return prepared
@@ -150,6 +157,40 @@ def _own_loader(study: Study, base: Path, place: str, tell: Callable[[str], None
     code = find(study.data.source, base, f"{place}: data.source")
     tell(f"data: {code.told}")
     return code
+
+
+def _own_metric(
+    study: Study, base: Path, place: str, tell: Callable[[str], None]
+) -> tuple[Code | None, Own | None]:
+    check_metric(study, place)
+    name = study.search.metric
+    if name is None or not is_code(name):
+        return None, None
+    code = find(name, base, f"{place}: search.metric")
+    tell(f"metric: {code.told}")
+    code.load(f"{place}: search.metric")
+    metric = Own(name, base, str(study.search.direction))
+    metric.register()
+    return code, metric
+
+
+def _try_metric(prepared: Prepared, code: Code) -> None:
+    """Scores a constant prediction of the validation part.
+
+    Raises:
+        UserError: it fails, or gives no number.
+    """
+    target, y = prepared.arrays.target, torch.from_numpy(prepared.arrays.validation.y.copy())
+    rows, classes = len(y), target.outputs
+    even = torch.full((1, rows, classes), -math.log(classes))
+    prediction = even if target.task == "classification" else torch.full((1, rows), target.mean).double()
+    where = f"{prepared.place}: search.metric: {code.spec}"
+    try:
+        value = float(METRICS[code.spec].score(prediction, y)[0])
+    except Exception as error:
+        raise UserError(f"{where} failed: {fault(error, code.file)}") from error
+    if math.isnan(value):
+        raise UserError(f"{where} gave NaN for a constant prediction")
 
 
 def _try_out(prepared: Prepared) -> None:

@@ -118,6 +118,7 @@ class Search(_Strict):
     trials: Annotated[int, Field(ge=1)] = 64
     block: Annotated[int, Field(ge=1)] = 8
     metric: str | None = None
+    direction: Literal["maximize", "minimize"] | None = None  # of a metric of the user's own
     prune: Literal["none"] = "none"
     evaluate: Annotated[int, Field(ge=1)] = 1  # epochs from one full evaluation to the next
     timeout: Duration | None = None
@@ -162,7 +163,7 @@ class Study(_Strict):
 
 # Keys of the published study format that this version does not build; refused by name, never ignored.
 _NOT_BUILT = {
-    "search.space", "search.sampler", "search.spare", "search.folds", "search.enqueue", "search.direction",
+    "search.space", "search.sampler", "search.spare", "search.folds", "search.enqueue",
     "squeeze.prolong", "squeeze.refit", "storage", "track", "human", "accept", "objective", "init_from",
     "data.extra",
 }  # fmt: skip

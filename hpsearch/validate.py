@@ -28,8 +28,7 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
     Raises:
         UserError: a name is unknown, a range is wrong, a condition cannot be met.
     """
-    if study.search.metric is not None:
-        _known_metric(study.search.metric, place)
+    check_metric(study, place)
     knobs = of_net(study.net) if takes is None else _of_own(study, takes, place)
     _check_known(study, knobs, takes, place)
     listed = {name: _parameter(name, entry, knobs[name], place) for name, entry in study.params.items()}
@@ -98,7 +97,7 @@ def check_task(study: Study, task: str, place: str, kind: str | None = None) -> 
         UserError: the metric or a parameter does not fit the task.
     """
     metric = study.search.metric or PROPER[task]
-    if METRICS[metric].task != task:
+    if METRICS[metric].task not in (task, "any"):
         fitting = [name for name, m in METRICS.items() if m.task == task]
         raise UserError(f"{place}: search.metric: {metric!r} is for {METRICS[metric].task}; {choices(fitting)}")
     if study.net == "resnet" and kind not in (None, "images"):
@@ -133,13 +132,20 @@ def check_net(net: str, place: str) -> None:
     raise UserError(f"{place}: net: {net!r} is not known; {choices(NETS)}, or your own as module:name")
 
 
-def _known_metric(metric: str, place: str) -> None:
-    if ":" in metric:
-        raise UserError(
-            f"{place}: search.metric: {metric!r}: metrics of your own are not built yet; {choices(METRICS)}"
-        )
-    if metric not in METRICS:
-        raise UserError(f"{place}: search.metric: {metric!r} is not known; {choices(METRICS)}")
+def check_metric(study: Study, place: str) -> None:
+    """
+    Raises:
+        UserError: the metric is neither one of ours nor `module:name` with a direction.
+    """
+    metric, direction = study.search.metric, study.search.direction
+    if metric is not None and is_code(metric):
+        if direction is None:
+            raise UserError(f"{place}: search.direction: {metric} needs it; {choices(('maximize', 'minimize'))}")
+        return
+    if direction is not None:
+        raise UserError(f"{place}: search.direction: is for a metric of your own; leave it out")
+    if metric is not None and metric not in METRICS:
+        raise UserError(f"{place}: search.metric: {metric!r} is not known; {choices(METRICS)}, or your own")
 
 
 def _default(name: str, knob: Knob) -> Parameter:

@@ -103,6 +103,8 @@ CASES = {
     "an unknown net": Case("net: 'mpl' is not known; choose from mlp", {"net": "mpl"}),
     "an unknown parameter": Case("params.lrr: is not a parameter; did you mean lr?", params(lrr=1)),
     "an unknown metric": Case("search.metric: 'acuracy' is not known", search(metric="acuracy")),
+    "a metric without a direction": Case("search.direction: my:score needs it", search(metric="my:score")),
+    "a direction without a metric": Case("is for a metric of your own", search(direction="maximize")),
     "low above high": Case("params.lr: low must be below high", params(lr={"low": 0.1, "high": 0.01})),
     "a log range at zero": Case("a log range must begin above 0", params(weight_decay=RANGE | {"log": True})),
     "an empty list": Case("params.lr: the list of choices is empty", params(lr=[])),
@@ -170,7 +172,7 @@ CASES = {
 }  # fmt: skip
 NOT_BUILT = {
     "search.space": "recipe", "search.prune": "asha", "search.sampler": "tpe", "search.spare": 0.1,
-    "search.direction": "maximize", "search.metric": "my_metrics:score", "squeeze.prolong": 2, "storage": {},
+    "squeeze.prolong": 2, "storage": {},
     "track": "mlflow", "objective": "mine:f", "init_from": "x", "params.image_size": 16,
 }  # fmt: skip
 for key, value in NOT_BUILT.items():

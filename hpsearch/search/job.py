@@ -6,7 +6,7 @@ from typing import Any
 
 from hpsearch.data.dataset import Arrays
 from hpsearch.folder import Folder
-from hpsearch.metrics import METRICS
+from hpsearch.metrics import METRICS, Own
 from hpsearch.nets.build import Net
 from hpsearch.search.messages import Entry
 from hpsearch.search.packing import Plan
@@ -31,6 +31,7 @@ class Job:
     gpus: float = 0.0  # of a leg
     evaluate: int = 1
     plan: Plan | None = None
+    metric: Own | None = None  # of the user's own
     data: str | None = None  # a hash of the study's data
     checkpoint_s: float = 60.0  # from one store of a leg's rows to the next
     hang_s: float | None = None  # without an epoch's end for so long, a leg's process is ended

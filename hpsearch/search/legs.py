@@ -19,7 +19,7 @@ from hpsearch.data.dataset import Arrays
 from hpsearch.errors import DamagedError
 from hpsearch.files import set_aside
 from hpsearch.folder import Folder
-from hpsearch.metrics import METRICS
+from hpsearch.metrics import METRICS, Own
 from hpsearch.nets.build import Net
 from hpsearch.pack import checkpoint
 from hpsearch.pack.checkpoint import Record, RowState
@@ -41,6 +41,7 @@ class Work:
     evaluate: int = 1
     checkpoint_s: float = 60.0
     hang_s: float | None = None  # without an epoch's end for so long, the process is ended
+    metric: Own | None = None  # of the user's own
 
 
 class Listener(Protocol):

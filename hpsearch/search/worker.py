@@ -48,6 +48,8 @@ class LegTrainable(tune.Trainable):
         ignore_ctrl_c()
         die_with_parent()
         self.work, self.ledger = work, ledger
+        if work.metric is not None:
+            work.metric.register()
         self.arrays: Arrays = ray.get(arrays) if isinstance(arrays, ray.ObjectRef) else arrays
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

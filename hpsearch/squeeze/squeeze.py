@@ -123,7 +123,7 @@ def _distil(
     job = Job(
         name=f"{study.name}-student", folder=folder, seed=space.seed, net=prepared.net,
         entries=distill.entries(draws), params=draws, structural=space.structural(), arrays=arrays,
-        workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate,
+        workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, metric=prepared.metric,
         **{**prepared.care, "budget_bytes": math.inf},
     )  # fmt: skip
     _begin_anew_if_changed(

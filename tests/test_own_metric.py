@@ -1,0 +1,99 @@
+"""A metric of the user's own: in training, in the choice of the best, and in what is reported."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hpsearch
+from hpsearch.errors import UserError
+from hpsearch.prepare import prepare
+
+METRICS = """
+import numpy as np
+
+
+def twos(probability, target):
+    '''Recall of the digit two.'''
+    return (probability[target == 2].argmax(1) == 2).mean()
+
+
+def unlike(probability, target):
+    return 1 - twos(probability, target)
+
+
+def raises(probability, target):
+    return probability[:, 11]
+
+
+def nan(probability, target):
+    return float("nan")
+
+
+def words(probability, target):
+    return "good"
+
+
+def off(value, target):
+    return np.abs(value - target).max()
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+
+    def write(metric: str, direction: str = "maximize", source: str = "sklearn:digits") -> Path:
+        (tmp_path / "my_metrics.py").write_text(METRICS)
+        text = f"name: m\ndata: {{source: '{source}'}}\n"
+        text += f"search: {{trials: 4, metric: 'my_metrics:{metric}', direction: {direction}}}\n"
+        text += (
+            "params: {epochs: 3, lr: {low: 1e-3, high: 1e-2, log: true}, batch_size: 32}\nsqueeze: {student: null}"
+        )
+        (tmp_path / "m.yaml").write_text(text)
+        return tmp_path / "m.yaml"
+
+    return write
+
+
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.parametrize(("name", "direction", "pick"), [("twos", "maximize", max), ("unlike", "minimize", min)])
+def test_it_chooses_the_best_and_is_reported(
+    name: str, direction: str, pick: Any, write: Any, tmp_path: Path
+) -> None:
+    run = hpsearch.launch(write(name, direction), runs=tmp_path / "runs")
+    metric = f"my_metrics:{name}"
+    assert run.summary is not None
+    assert (run.summary["metric"], run.summary["direction"]) == (metric, direction)
+    assert run.summary["best"]["validation"][metric] == pick(run.trials["value"])
+    dataset = prepare(tmp_path / "m.yaml").dataset
+    from sklearn.datasets import load_digits
+
+    exported = hpsearch.load(run.export)
+    found = exported.predict(load_digits().images[dataset.test.index].astype(np.float32))
+    recall = (found["prediction"].astype(int)[dataset.test.y == 2] == 2).mean()
+    expected = recall if name == "twos" else 1 - recall
+    assert run.summary["ensemble"]["test"][metric] == pytest.approx(expected)
+
+
+def test_a_regressions_metric_sees_values_in_their_units(write: Any) -> None:
+    prepared = prepare(write("off", "minimize", "sklearn:diabetes"))
+    assert prepared.arrays.metric == "my_metrics:off"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("raises", "failed: IndexError: index 11 is out of bounds"),
+        ("nan", "gave NaN for a constant prediction"),
+        ("words", "failed: ValueError: could not convert string to float: 'good'"),
+        ("absent", "has no function 'absent'; choose from nan, off, raises"),
+    ],
+)
+def test_one_that_does_not_work_is_refused(name: str, said: str, write: Any) -> None:
+    path = write(name)
+    with pytest.raises(UserError) as caught:
+        prepare(path)
+    assert str(caught.value).startswith(f"{path}: search.metric: ")
+    assert said in str(caught.value)
