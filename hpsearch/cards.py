@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 from hpsearch.knobs import KNOBS, Knob, of_net
 from hpsearch.nets import layers
+from hpsearch.nets.front import Quantile, Resize, Select
 from hpsearch.nets.layers import Dropout, Skip, SpatialDropout
 from hpsearch.nets.mlp import MLP
 from hpsearch.nets.resnet import ResNet
+from hpsearch.nets.tables import TableInput
 from hpsearch.pack.first import first_net
 from hpsearch.tricks import augment, averaging, mixing, optimizers, schedules
 from hpsearch.tricks import losses as losses_
@@ -37,6 +39,8 @@ Card = Callable[..., Any] | str  # something with a docstring, or a text
 
 # parameter → its cards: what it does, its range, what it costs, what it fights with, where it comes from
 CARDS: dict[str, tuple[Card, ...]] = {
+    "features": (Select,), "scaling": (Quantile,), "image_size": (Resize,),
+    **dict.fromkeys(("embedding", "periodic", "periodic_scale"), (TableInput,)),
     "epochs": ("Passes over the training part. Schedules and spans are shares of a trial's own epochs.",),
     "batch_size": (
         "Examples a step; an epoch leaves out what fills no batch. Smaller ones regularize by their noise and "
@@ -84,6 +88,8 @@ RECIPE = {
               "tricks/test_augment.py::test_moves_are_scipys_affine_transform"),
     "G3": Row("creative augmentation", ("mixup", "cutmix", "swap_noise"),
               "pack/test_augment.py::test_a_packs_batches_are_mixed_with_their_targets"),
+    "G6": Row("smaller input", ("image_size", "features"),
+              "nets/test_front.py::test_the_most_telling_features_are_kept"),
     "G7": Row("smaller net", ("width", "depth", "head"),
               "nets/test_resnet.py::test_a_pooled_head_is_smaller_and_takes_images_of_any_size"),
     "G8": Row("smaller batch", ("batch_size",),
@@ -144,7 +150,7 @@ def _line(name: str, knob: Knob) -> str:
         "structural" if knob.structural else "",
         f"with `{knob.needs[0]}`: {', '.join(knob.needs[1:])}" if knob.needs else "",
         f"for {knob.task}" if knob.task else "",
-        f"for {knob.of}" if knob.of else "",
+        f"for {' and '.join(knob.of)}" if knob.of else "",
         f"of {' and '.join(knob.nets)}" if knob.nets else "",
     ]
     return f"| `{name}` | {_values(knob)} | {_defaults(name, knob)} | {'; '.join(filter(None, notes))} |"

@@ -34,7 +34,7 @@ class Knob:
     structural: bool = False
     off: Any = None
     task: str | None = None
-    of: str | None = None  # makes sense for inputs of this kind alone: images or tables
+    of: Sequence[str] = ()  # makes sense for inputs of these kinds alone: images, tables, arrays; none named: all
     needs: tuple[str, ...] = ()  # a choice, and its values with which alone this acts
     nets: Sequence[str] = ()  # those that take it; none named: training takes it, whatever the net
     internal: bool = False  # set by the pipeline, not by a study
@@ -59,6 +59,7 @@ class Knob:
         return " and ".join(part for part in (low, high) if part)
 
 
+_FLAT = ("tables", "arrays")
 KNOBS: dict[str, Knob] = {
     # the run
     "epochs": Knob(int, 40, low=1),
@@ -95,18 +96,25 @@ KNOBS: dict[str, Knob] = {
     "label_smoothing": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, task="classification"),
     "class_weights": Knob(float, 0.0, low=0, high=2, off=0.0, task="classification"),
     "flood": Knob(float, 0.0, low=0, off=0.0),
-    # the training inputs
-    "shift": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, of="images"),
-    "flip": Knob(float, 0.0, low=0, high=1, off=0.0, of="images"),
-    "rotation": Knob(float, 0.0, low=0, high=180, off=0.0, of="images"),
-    "scale": Knob(float, 0.0, low=0, high=4, off=0.0, of="images"),
-    "erasing": Knob(float, 0.0, low=0, high=1, off=0.0, of="images"),
-    "brightness": Knob(float, 0.0, low=0, high=10, off=0.0, of="images"),
-    "contrast": Knob(float, 0.0, low=0, high=10, off=0.0, of="images"),
+    # the inputs
+    "features": Knob(float, 1.0, low=0, open_low=True, high=1, off=1.0, structural=True, of=_FLAT),
+    "scaling": Knob(str, "standard", choices=("standard", "quantile"), off="standard", structural=True, of=_FLAT),
+    "embedding": Knob(int, 0, low=0, high=512, off=0, structural=True, of=("tables",), nets=("mlp",)),
+    "periodic": Knob(int, 0, low=0, high=512, off=0, structural=True, of=_FLAT, nets=("mlp",)),
+    "periodic_scale": Knob(float, 1.0, low=0, open_low=True, of=_FLAT, nets=("mlp",)),
+    "image_size": Knob(int, 0, low=0, high=4096, off=0, structural=True, of=("images",)),
+    # the training inputs alone
+    "shift": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, of=("images",)),
+    "flip": Knob(float, 0.0, low=0, high=1, off=0.0, of=("images",)),
+    "rotation": Knob(float, 0.0, low=0, high=180, off=0.0, of=("images",)),
+    "scale": Knob(float, 0.0, low=0, high=4, off=0.0, of=("images",)),
+    "erasing": Knob(float, 0.0, low=0, high=1, off=0.0, of=("images",)),
+    "brightness": Knob(float, 0.0, low=0, high=10, off=0.0, of=("images",)),
+    "contrast": Knob(float, 0.0, low=0, high=10, off=0.0, of=("images",)),
     "noise": Knob(float, 0.0, low=0, high=10, off=0.0),
-    "swap_noise": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, of="tables"),
+    "swap_noise": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, of=("tables",)),
     "mixup": Knob(float, 0.0, low=0, high=100, off=0.0),
-    "cutmix": Knob(float, 0.0, low=0, high=100, off=0.0, of="images"),
+    "cutmix": Knob(float, 0.0, low=0, high=100, off=0.0, of=("images",)),
     # a teacher
     "distill": Knob(float, 0.0, low=0, high=1, internal=True),
     "temperature": Knob(float, 1.0, low=0, open_low=True, internal=True),

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,15 @@ import torch
 from hpsearch.code import Code, fault, find, is_code
 from hpsearch.data.dataset import Arrays
 from hpsearch.data.load import Dataset, load
+from hpsearch.data.relevance import relevance
 from hpsearch.data.sources import names_code
 from hpsearch.errors import UserError
 from hpsearch.knobs import KNOBS
 from hpsearch.metrics import METRICS, Own
 from hpsearch.nets import own
 from hpsearch.nets.build import Net, build
-from hpsearch.nets.shape import Shape
 from hpsearch.pack.first import last_linear
+from hpsearch.pack.front import front_of
 from hpsearch.space import Space, draw
 from hpsearch.study import Study, load_study, seconds
 from hpsearch.validate import check_metric, check_names, check_net, check_task
@@ -129,7 +130,10 @@ def prepare(path: Path, overrides: Overrides | None = None, tell: Callable[[str]
     dataset = load(study.data, path.parent, place, loader)
     metric = check_task(study, dataset.target.task, place, dataset.kind)
     _check_batches(space, len(dataset.train.y), place)
-    prepared = Prepared(study, place, base, net, codes, own_metric, space, dataset, dataset.arrays(metric))
+    arrays = dataset.arrays(metric)
+    if space.can_be_below("features", 1):
+        arrays = replace(arrays, relevance=relevance(arrays))
+    prepared = Prepared(study, place, base, net, codes, own_metric, space, dataset, arrays)
     if scorer is not None:
         _try_metric(prepared, scorer)
     if takes is not None:
@@ -203,7 +207,9 @@ def _try_out(prepared: Prepared) -> None:
     params, (code, *_) = prepared.params(0), prepared.code
     x = torch.from_numpy(arrays.train.x[:4].copy())
     try:
-        net = build(prepared.net.factory(), params, Shape(arrays.input_shape, arrays.target.outputs), seed=0)
+        front, shape = front_of(params, arrays)
+        net = build(prepared.net.factory(), params, shape, seed=0)
+        x = x if front is None else front(x)
         wrong = own.wrong(net, x, arrays.target.outputs)
     except Exception as error:
         given = ", ".join(f"{name} {params[name]}" for name in prepared.net.takes)

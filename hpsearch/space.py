@@ -77,6 +77,15 @@ class Space:
             return parameter.distribution.high
         return parameter.fixed
 
+    def can_be_below(self, name: str, value: float) -> bool:
+        """Whether a parameter of numbers has a value below this one in some trial."""
+        parameter = next(p for p in self.parameters if p.name == name)
+        if isinstance(parameter.distribution, CategoricalDistribution):
+            return any(choice < value for choice in parameter.distribution.choices)  # type: ignore[operator]
+        if isinstance(parameter.distribution, IntDistribution | FloatDistribution):
+            return bool(parameter.distribution.low < value)
+        return bool(parameter.fixed < value)
+
     def distributions(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
         """Of the parameters that were drawn, not fixed, in these params."""
         return {

@@ -17,8 +17,6 @@ from hpsearch.space import Parameter, Space, ordered
 from hpsearch.study import Choice, Fixed, Param, Range, Study
 from hpsearch.tricks.losses import LOSSES
 
-_LATER_PARAMS = ("image_size",)
-
 
 def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
     """The study's space of parameters, the defaults of what it does not name included.
@@ -62,8 +60,6 @@ def _check_known(study: Study, knobs: Mapping[str, Knob], takes: Takes | None, p
     for name, entry in study.params.items():
         where = f"{place}: params.{name}"
         if name not in public:
-            if name in _LATER_PARAMS:
-                raise UserError(f"{where}: is not built yet; leave it out")
             if name in KNOBS and KNOBS[name].nets:
                 raise UserError(f"{where}: the net {study.net} does not take it; {choices(public)}")
             near = difflib.get_close_matches(name, public, n=1)
@@ -106,9 +102,10 @@ def check_task(study: Study, task: str, place: str, kind: str | None = None) -> 
         only = KNOBS[name].task if name in KNOBS else None
         if only not in (None, task):
             raise UserError(f"{place}: params.{name}: is for {only}, and this task is {task}; leave it out")
-        of = KNOBS[name].of if name in KNOBS else None
-        if kind is not None and of not in (None, kind):
-            raise UserError(f"{place}: params.{name}: is for {of}, and these data are {kind}; leave it out")
+        of = KNOBS[name].of if name in KNOBS else ()
+        if kind is not None and of and kind not in of:
+            told = " and ".join(of)
+            raise UserError(f"{place}: params.{name}: is for {told}, and these data are {kind}; leave it out")
     for loss in _losses(study):
         if loss not in LOSSES[task]:
             raise UserError(f"{place}: params.loss: {loss!r} is not for {task}; {choices(LOSSES[task])}")

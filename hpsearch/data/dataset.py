@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from hpsearch.nets.shape import Layout
+
 
 @dataclass(frozen=True)
 class Part:
@@ -41,14 +43,6 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What the columns of a table's x are, [D]: the feature that one belongs to, and whether it is a number."""
-
-    feature: np.ndarray
-    number: np.ndarray
-
-
-@dataclass(frozen=True)
 class Arrays:
     """What training sees: the training and the validation part, never the test part.
 
@@ -62,6 +56,7 @@ class Arrays:
     metric: str
     teacher: np.ndarray | None = None
     layout: Layout | None = None  # of a table
+    relevance: np.ndarray | None = None  # of each feature, where a study chooses by it
 
     @property
     def input_shape(self) -> tuple[int, ...]:

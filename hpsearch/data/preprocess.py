@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hpsearch.data.dataset import Layout
 from hpsearch.errors import UserError
+from hpsearch.nets.shape import Layout
 
 _OTHER_COLUMN = "name the word in data.missing, or the column in data.categorical"
 

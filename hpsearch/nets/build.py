@@ -13,13 +13,17 @@ from hpsearch.nets.layers import Dropout, Skip, SpatialDropout
 from hpsearch.nets.mlp import MLP
 from hpsearch.nets.resnet import ResNet
 from hpsearch.nets.shape import Factory, Params, Shape
+from hpsearch.nets.tables import TableInput
 
 
 def _mlp(params: Params, shape: Shape) -> nn.Module:
-    net = MLP(
-        prod(shape.inputs), shape.outputs, params["width"], params["depth"], params["norm"], params["activation"]
+    learned = params["embedding"] or params["periodic"]
+    inputs = TableInput(
+        prod(shape.inputs), shape.layout, params["embedding"], params["periodic"], params["periodic_scale"]
     )
-    return _filled(net, params)
+    size = inputs.outputs if learned else prod(shape.inputs)
+    net = MLP(size, shape.outputs, *(params[name] for name in ("width", "depth", "norm", "activation")))
+    return _filled(nn.Sequential(inputs, net) if learned else net, params)
 
 
 def _resnet(params: Params, shape: Shape) -> nn.Module:

@@ -4,17 +4,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 Params = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class Layout:
+    """What the columns of a table's x are, [D]: the feature that one belongs to, and whether it is a number."""
+
+    feature: np.ndarray
+    number: np.ndarray
+
+
+@dataclass(frozen=True)
 class Shape:
-    """The shape of one input, and the number of outputs."""
+    """The shape of one input, and the number of outputs; of a table, what its columns are."""
 
     inputs: tuple[int, ...]
     outputs: int
+    layout: Layout | None = None
 
 
 Factory = Callable[[Params, Shape], nn.Module]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hpsearch import keyed
-from hpsearch.data.dataset import Layout
+from hpsearch.nets.shape import Layout
 from hpsearch.pack.draws import Draws, normals
 from hpsearch.pack.examples import Batch
 from hpsearch.tricks import augment, mixing

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpsearch.data.dataset import Arrays
 from hpsearch.tricks.losses import Targets
+
+_PART = 4096  # examples at a time
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,23 @@ class Batch:
     weight: Tensor | None = None
 
 
+def passed(x: np.ndarray, front: nn.Module | None) -> np.ndarray:
+    """Inputs as they come out of a front, part by part."""
+    if front is None:
+        return x
+    with torch.no_grad():
+        parts = [front(torch.from_numpy(x[at : at + _PART].copy())) for at in range(0, len(x), _PART)]
+    return torch.cat(parts).numpy()
+
+
 class Examples:
     """The training and the validation part as tensors; every row draws its batches from the same."""
 
-    def __init__(self, arrays: Arrays, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, arrays: Arrays, device: torch.device, dtype: torch.dtype, front: nn.Module | None = None
+    ) -> None:
+        """`front` is what inputs pass through before a net."""
+
         def place(array: np.ndarray) -> Tensor:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # shared arrays are read-only, and only read
@@ -38,8 +53,8 @@ class Examples:
             return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
         self.device = device
-        self.x, self.y = place(arrays.train.x), place(arrays.target.scaled(arrays.train.y))
-        self.x_validation = place(arrays.validation.x)
+        self.x, self.y = place(passed(arrays.train.x, front)), place(arrays.target.scaled(arrays.train.y))
+        self.x_validation = place(passed(arrays.validation.x, front))
         self.y_validation = torch.tensor(arrays.validation.y, device=device)  # in its own precision
         self.teacher = None if arrays.teacher is None else place(arrays.teacher)
         self.weight = None if arrays.train.weight is None else place(arrays.train.weight)

@@ -7,22 +7,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
 from hpsearch.nets.build import build
 from hpsearch.nets.shape import Factory, Shape
 from hpsearch.tricks.losses import PLAIN, class_weight, prior
 
 
-def first_net(factory: Factory, params: Mapping[str, Any], arrays: Arrays, seed: int, trial: int) -> nn.Module:
-    """The net of a trial, on the CPU.
+def first_net(factory: Factory, params: Mapping[str, Any], arrays: Arrays, shape: Shape, key: int) -> nn.Module:
+    """The net of a trial, on the CPU, with weights drawn from its key.
 
     With `prior_bias` the bias of the last linear layer is the best constant prediction for the training part: log
     frequencies of the classes, as the loss weighs them, or the mean, which is 0 as a net sees it. The first steps
     then do not go into learning it (Karpathy 2019, "A Recipe for Training Neural Networks"). Costs nothing.
     """
-    shape = Shape(arrays.input_shape, arrays.target.outputs)
-    net = build(factory, params, shape, keyed.key(seed, trial, "weights"))
+    net = build(factory, params, shape, key)
     last = last_linear(net, shape.outputs) if params["prior_bias"] else None
     if last is not None:
         with torch.no_grad():

@@ -2,9 +2,11 @@
 
 from torch import nn
 
+from hpsearch.data.dataset import Arrays
 from hpsearch.nets.build import build
 from hpsearch.nets.shape import Factory, Shape
 from hpsearch.pack.checkpoint import RowState
+from hpsearch.pack.front import front_of
 
 
 def trained(factory: Factory, state: RowState, shape: Shape, which: str = "best") -> nn.Module:
@@ -26,3 +28,10 @@ def trained(factory: Factory, state: RowState, shape: Shape, which: str = "best"
         if f"{which}.buffer.{name}" in state.tensors:
             tensor.copy_(state.tensors[f"{which}.buffer.{name}"])
     return nn.Sequential(net, nn.LogSigmoid()).eval() if state.record.params["loss"] == "binary" else net.eval()
+
+
+def whole_net(factory: Factory, state: RowState, arrays: Arrays, which: str = "best") -> nn.Module:
+    """The net with what its params put before it, from the inputs that `arrays` has."""
+    front, shape = front_of(state.record.params, arrays)
+    net = trained(factory, state, shape, which)
+    return net if front is None else nn.Sequential(front, net).eval()

@@ -26,6 +26,7 @@ from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.examples import Examples
 from hpsearch.pack.first import first_net
 from hpsearch.pack.forward import PREDICT, REFRESH, TRAIN, disagreement
+from hpsearch.pack.front import front_of
 from hpsearch.pack.loss import Losses
 from hpsearch.pack.rows import Rows
 from hpsearch.pack.update import Update
@@ -61,12 +62,15 @@ class Pack:
         params, trials = self._params(), [record.trial for record in self.records]
         if len({int(p["batch_size"]) for p in params}) != 1:
             raise ValueError("the rows of a pack share their batch size")
+        front, shape = front_of(params[0], arrays)
         modules = [
-            first_net(settings.factory, p, arrays, settings.seed, trial).to(settings.dtype)
+            first_net(settings.factory, p, arrays, shape, keyed.key(settings.seed, trial, "weights")).to(
+                settings.dtype
+            )
             for p, trial in zip(params, trials, strict=True)
         ]
         self.rows = Rows(modules, torch.device(settings.device))
-        self.examples = Examples(arrays, self.rows.device, settings.dtype)
+        self.examples = Examples(arrays, self.rows.device, settings.dtype, front)
         self.batch = min(int(params[0]["batch_size"]), len(self.examples))
         self.steps = max(len(self.examples) // self.batch, 1)  # an epoch leaves out what fills no batch
         self.orders = keyed.keys(settings.seed, trials, "order")
@@ -75,7 +79,7 @@ class Pack:
         self.snapshots = [snapshots.of_state(state.tensors) for state in states]
         self._restore(states)
         self._make_columns()
-        self.augment = Augment(params, trials, settings.seed, arrays.layout, self.rows.theta)
+        self.augment = Augment(params, trials, settings.seed, shape.layout, self.rows.theta)
         self.chance = Chance(self.rows, settings.seed, trials, self.examples.x[: self.batch])
 
     @classmethod

@@ -14,10 +14,9 @@ from hpsearch.errors import DamagedError, RunError
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.nets.build import Net
-from hpsearch.nets.shape import Shape
 from hpsearch.pack import checkpoint, snapshots
 from hpsearch.pack.best import rank
-from hpsearch.pack.net import trained
+from hpsearch.pack.net import whole_net
 from hpsearch.search import standing
 from hpsearch.search.shelf import Shelf
 
@@ -89,7 +88,7 @@ def _snapshots(state: checkpoint.RowState) -> list[Candidate]:
 
 def net_of(candidate: Candidate, net: Net, arrays: Arrays) -> nn.Module:
     which = f"snapshot.{candidate.epoch}" if candidate.kind == "snapshot" else "best"
-    return trained(net.factory(), candidate.state, Shape(arrays.input_shape, arrays.target.outputs), which)
+    return whole_net(net.factory(), candidate.state, arrays, which)
 
 
 def predict(net: nn.Module, x: np.ndarray, target: Target) -> np.ndarray:

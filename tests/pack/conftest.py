@@ -13,7 +13,7 @@ from hpsearch import keyed
 from hpsearch.data.dataset import Arrays, Part, Target
 from hpsearch.knobs import KNOBS
 from hpsearch.nets.build import NETS
-from hpsearch.nets.shape import Factory
+from hpsearch.nets.shape import Factory, Shape
 from hpsearch.pack.checkpoint import RowState
 from hpsearch.pack.first import first_net
 from hpsearch.pack.train import Pack, Settings
@@ -127,7 +127,8 @@ def plain() -> Callable[..., Tensor]:
     """One trial in float64 by torch alone, from the same first weights on the same batches: its weights [P]."""
 
     def run(arrays: Arrays, params: Mapping[str, Any], trial: int = 0, factory: Factory = NETS["mlp"]) -> Tensor:
-        net = first_net(factory, params, arrays, SEED, trial).double().train()
+        shape = Shape(arrays.input_shape, arrays.target.outputs)
+        net = first_net(factory, params, arrays, shape, keyed.key(SEED, trial, "weights")).double().train()
         own = [p for p in net.parameters() if p.requires_grad]
         x = torch.from_numpy(arrays.train.x).double()
         y = torch.from_numpy(arrays.target.scaled(arrays.train.y))

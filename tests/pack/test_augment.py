@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hpsearch.data.dataset import Arrays, Layout, Part, Target
+from hpsearch.data.dataset import Arrays, Part, Target
+from hpsearch.nets.shape import Layout
 from hpsearch.pack.examples import Batch
 from hpsearch.pack.train import Pack
 from hpsearch.tricks.losses import Targets

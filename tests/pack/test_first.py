@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from hpsearch.nets.build import NETS
+from hpsearch.nets.shape import Shape
 from hpsearch.pack.first import first_net, last_linear
 from hpsearch.pack.train import Pack
 
@@ -50,7 +51,8 @@ def test_balanced_weights_make_the_first_prediction_even(uneven, make_params, se
 
 
 def test_without_it_the_bias_is_drawn(uneven, make_params):
-    drawn, set_ = (first_net(NETS["mlp"], make_params(prior_bias=on), uneven, 7, 0) for on in (False, True))
+    shape = Shape(uneven.input_shape, 3)
+    drawn, set_ = (first_net(NETS["mlp"], make_params(prior_bias=on), uneven, shape, 7) for on in (False, True))
     assert torch.equal(drawn.head.weight, set_.head.weight)
     assert not torch.equal(drawn.head.bias, set_.head.bias)
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from hpsearch.data.dataset import Arrays, Part, Target
-from hpsearch.knobs import KNOBS
 from hpsearch.space import draw
 from hpsearch.squeeze.distill import student_draws, student_space, taught
 from hpsearch.study import parse_study
@@ -27,7 +26,7 @@ BEST = SPACE.complete(draw(SPACE, 5))
 
 def test_students_have_the_best_trials_structure_and_the_first_its_params() -> None:
     draws = student_draws(student_space(SPACE, BEST), BEST, 6)
-    structure = [name for name, knob in KNOBS.items() if knob.structural]
+    structure = SPACE.structural()
     assert all(params[name] == BEST[name] for params in draws for name in structure)
     taught_by = ("distill", "temperature")
     assert {k: v for k, v in draws[0].items() if k not in taught_by} == {
