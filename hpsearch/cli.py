@@ -1,6 +1,7 @@
 """The commands; the only place that prints."""
 
 import json
+import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -117,6 +118,29 @@ def predict(
 
     predict_file(export, data, out)
     print(f"wrote {out}")
+
+
+@app.command()
+def space(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="baseline, recipe, cocktail or augment.")],
+) -> None:
+    """Print a ready-made space."""
+    from hpsearch.ready import text_of
+
+    print(text_of(name, "space"), end="")
+
+
+@app.command()
+def init(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A file, a folder, or sklearn:NAME.")],
+    target: Annotated[str | None, typer.Option(help="The column to predict, of a table.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The study file to write; NAME.yaml when left out.")] = None,
+) -> None:
+    """Write a commented study file for some data."""
+    from hpsearch.starter import write_study
+
+    path = write_study(data, target, out)
+    print(f"wrote {path}; run it with: hpsearch launch {shlex.quote(str(path))}")
 
 
 def main() -> None:

@@ -94,7 +94,7 @@ def search(
     draws = prepared.draws()
     job = Job(
         name=study.name, folder=folder, seed=study.seed, net=prepared.net,
-        entries=[Entry(params, *drawn_and_fixed(space, params)) for params in draws],
+        entries=[Entry(params, *drawn_and_fixed(space, params, n)) for n, params in enumerate(draws)],
         params=[space.complete(params) for params in draws],
         structural=space.structural(), metric=prepared.metric,
         arrays=prepared.arrays, workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, plan=plan,

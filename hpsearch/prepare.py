@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from hpsearch import ready
 from hpsearch.code import Code, fault, find, is_code
 from hpsearch.data.dataset import Arrays
 from hpsearch.data.load import Dataset, load
@@ -126,8 +127,14 @@ def prepare(path: Path, overrides: Overrides | None = None, tell: Callable[[str]
     codes += () if loader is None else (loader,)
     scorer, own_metric = _own_metric(study, base, place, tell)
     codes += () if scorer is None else (scorer,)
-    space = check_names(study, place, takes)
+    if study.search.space is None:
+        check_names(study, place, takes)  # before the data are read, which may take long
+    else:
+        ready.text_of(study.search.space, f"{place}: search.space")
     dataset = load(study.data, path.parent, place, loader)
+    task, rows = dataset.target.task, len(dataset.train.y)
+    study = ready.with_space(study, task, dataset.kind, rows, place)
+    space = check_names(study, place, takes)
     metric = check_task(study, dataset.target.task, place, dataset.kind)
     _check_batches(space, len(dataset.train.y), place)
     arrays = dataset.arrays(metric)

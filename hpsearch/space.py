@@ -56,6 +56,7 @@ class Space:
     seed: int
     block: int
     parameters: tuple[Parameter, ...]
+    enqueued: tuple[Params, ...] = ()  # values of the first trials, in place of their draws
 
     def listed(self) -> list[str]:
         return [p.name for p in self.parameters if p.listed]
@@ -94,12 +95,18 @@ class Space:
 
 
 def draw(space: Space, number: int) -> Params:
-    """Trial `number`'s params: those whose conditions hold, in the space's order."""
+    """Trial `number`'s params: those whose conditions hold, in the space's order.
+
+    Of an enqueued trial, what it does not name is drawn.
+    """
     params: Params = {}
+    given = space.enqueued[number] if number < len(space.enqueued) else {}
     for parameter in space.parameters:
         if not exists(parameter, params):
             continue
-        if parameter.distribution is None:
+        if parameter.name in given:
+            params[parameter.name] = given[parameter.name]
+        elif parameter.distribution is None:
             params[parameter.name] = parameter.fixed
         elif parameter.structural:
             params[parameter.name] = _stratified(space.seed, number // space.block, parameter)
@@ -110,9 +117,15 @@ def draw(space: Space, number: int) -> Params:
     return params
 
 
-def drawn_and_fixed(space: Space, params: Mapping[str, Any]) -> tuple[dict[str, BaseDistribution], dict[str, Any]]:
-    """The distributions of the params that were drawn, and the values of those that the study fixes."""
-    ranges = space.distributions(params)
+def drawn_and_fixed(
+    space: Space, params: Mapping[str, Any], number: int
+) -> tuple[dict[str, BaseDistribution], dict[str, Any]]:
+    """The distributions of trial `number`'s params that were drawn, and the values of those that were given.
+
+    Given are the values that the study fixes, and every one of an enqueued trial: nobody drew it, so it says
+    nothing about the space.
+    """
+    ranges = {} if number < len(space.enqueued) else space.distributions(params)
     return ranges, {name: params[name] for name in space.listed() if name in params and name not in ranges}
 
 

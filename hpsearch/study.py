@@ -119,6 +119,8 @@ class Search(_Strict):
     block: Annotated[int, Field(ge=1)] = 8
     metric: str | None = None
     direction: Literal["maximize", "minimize"] | None = None  # of a metric of the user's own
+    space: str | None = None  # a ready-made one, which params override
+    enqueue: list[dict[str, Scalar]] = []  # parameters of the first trials
     prune: Literal["none"] = "none"
     evaluate: Annotated[int, Field(ge=1)] = 1  # epochs from one full evaluation to the next
     timeout: Duration | None = None
@@ -163,7 +165,7 @@ class Study(_Strict):
 
 # Keys of the published study format that this version does not build; refused by name, never ignored.
 _NOT_BUILT = {
-    "search.space", "search.sampler", "search.spare", "search.folds", "search.enqueue",
+    "search.sampler", "search.spare", "search.folds",
     "squeeze.prolong", "squeeze.refit", "storage", "track", "human", "accept", "objective", "init_from",
     "data.extra",
 }  # fmt: skip
@@ -256,15 +258,29 @@ def load_study(path: Path) -> Study:
         raise UserError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
+    return parse_study(read_yaml(text, str(path)), str(path))
+
+
+def read_yaml(text: str, place: str) -> dict[str, Any]:
+    """A mapping in YAML; `place` begins each error.
+
+    Raises:
+        UserError: it is not YAML, or no mapping.
+    """
     try:
         raw = yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
-        raise UserError(f"{_marked(path, error)}: is not plain YAML: {error.problem or error.context}") from None
+        raise UserError(f"{_marked(place, error)}: is not plain YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: is not plain YAML: {_one_line(error)}") from None
+        raise UserError(f"{place}: is not plain YAML: {_one_line(error)}") from None
     if not isinstance(raw, dict):
-        raise UserError(f"{path}: must be a mapping with the keys name, data, params; got {type(raw).__name__}")
-    return parse_study(raw, str(path))
+        raise UserError(f"{place}: must be a mapping with the keys name, data, params; got {type(raw).__name__}")
+    return raw
+
+
+def parse_params(raw: dict[str, Any], place: str) -> dict[str, Param]:
+    """Parameters from plain values, as under `params` of a study."""
+    return parse_study({"name": "space", "data": {"source": "none"}, "params": raw}, place).params
 
 
 def parse_study(raw: dict[str, Any], place: str) -> Study:
@@ -349,9 +365,9 @@ def _nearest(loc: list[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; choose from {', '.join(known)}"
 
 
-def _marked(path: Path, error: yaml.MarkedYAMLError) -> str:
+def _marked(place: str, error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
-    return f"{path}: line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
+    return f"{place}: line {mark.line + 1}, column {mark.column + 1}" if mark else place
 
 
 def _one_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ from hpsearch.knobs import KNOBS, Knob, of_net, of_own
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.nets.build import NETS
 from hpsearch.nets.own import DROPOUTS, Takes
-from hpsearch.space import Parameter, Space, ordered
+from hpsearch.space import Parameter, Space, draw, ordered
 from hpsearch.study import Choice, Fixed, Param, Range, Study
 from hpsearch.tricks.losses import LOSSES
 
@@ -40,7 +40,10 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
     except ValueError as error:
         raise UserError(f"{place}: params: the conditions of {error} go round in a circle") from None
     _check_blocks(parameters, place)
-    return Space(study.seed, study.search.block, parameters)
+    enqueued = tuple(_enqueued(entry, i, listed, knobs, place) for i, entry in enumerate(study.search.enqueue))
+    space = Space(study.seed, study.search.block, parameters, enqueued)
+    _check_enqueued(study, space, place)
+    return space
 
 
 def _of_own(study: Study, takes: Takes, place: str) -> dict[str, Knob]:
@@ -213,6 +216,30 @@ def _with_conditions(
             raise UserError(f"{where}: {other_name} is never {impossible[0]!r}; {_possible(other)}")
         when.append((other_name, values))
     return replace(parameter, when=tuple(when))
+
+
+def _enqueued(
+    entry: Mapping[str, Any], i: int, listed: Mapping[str, Parameter], knobs: Mapping[str, Knob], place: str
+) -> dict[str, Any]:
+    where = f"{place}: search.enqueue.{i}"
+    for name in entry:
+        if name not in listed:
+            raise UserError(f"{where}.{name}: the study has no parameter {name!r}; {choices(listed)}")
+    return {name: _value(value, knobs[name], f"{where}.{name}") for name, value in entry.items()}
+
+
+def _check_enqueued(study: Study, space: Space, place: str) -> None:
+    """There is a trial for each, and every value of it is read."""
+    if len(space.enqueued) > study.search.trials:
+        raise UserError(
+            f"{place}: search.enqueue: has {len(space.enqueued)} trials, and the study {study.search.trials}"
+        )
+    for number, given in enumerate(space.enqueued):
+        unread = [name for name in given if name not in draw(space, number)]
+        if unread:
+            raise UserError(
+                f"{place}: search.enqueue.{number}.{unread[0]}: does not act beside the others; leave it out"
+            )
 
 
 def _where_it_acts(

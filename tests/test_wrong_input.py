@@ -38,7 +38,7 @@ def begin(folder: Path, stack: ExitStack) -> None:
     run.create()
     begun.enter(run, sound, print)
     ledger = Ledger(str(run.ledger), sound.study.name, "minimize")
-    ledger.begin([Entry(params, *drawn_and_fixed(sound.space, params)) for params in sound.draws()])
+    ledger.begin([Entry(p, *drawn_and_fixed(sound.space, p, n)) for n, p in enumerate(sound.draws())])
 
 
 def begin_and_hold(folder: Path, stack: ExitStack) -> None:
@@ -171,7 +171,7 @@ CASES = {
     "a run without its origin": Case("", {}, (), "a", begin_without_origin),
 }  # fmt: skip
 NOT_BUILT = {
-    "search.space": "recipe", "search.prune": "asha", "search.sampler": "tpe", "search.spare": 0.1,
+    "search.prune": "asha", "search.sampler": "tpe", "search.spare": 0.1,
     "squeeze.prolong": 2, "storage": {},
     "track": "mlflow", "objective": "mine:f", "init_from": "x", "params.image_size": 16,
 }  # fmt: skip

@@ -1,0 +1,101 @@
+"""Ready-made spaces: readable YAML in `spaces/`, fitted to a study's data, overridden by its own parameters."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from hpsearch.errors import UserError, choices
+from hpsearch.knobs import KNOBS, Knob, of_net
+from hpsearch.study import Choice, Fixed, Param, Study, parse_params, read_yaml
+
+SPACES = ("baseline", "recipe", "cocktail", "augment")
+
+
+def text_of(name: str, place: str) -> str:
+    """A ready-made space as it is written.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    if name not in SPACES:
+        raise UserError(f"{place}: there is no space {name!r}; {choices(SPACES)}")
+    return (files("hpsearch") / "spaces" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def with_space(study: Study, task: str, kind: str, rows: int, place: str) -> Study:
+    """The study with the parameters of its ready-made space, for its task, the kind of its inputs and its rows.
+
+    A parameter of the study's own takes the place of the space's; `off` takes one away that has no such value.
+
+    Raises:
+        UserError: there is no such space, or it is not for such inputs.
+    """
+    name = study.search.space
+    if name is None:
+        return study
+    where = f"{place}: search.space"
+    kinds = read_yaml(text_of(name, where), where)
+    if "any" not in kinds and kind not in kinds:
+        told = " and ".join(kinds)
+        raise UserError(f"{where}: {name!r} is for {told}, and these data are {kind}; {choices(SPACES)}")
+    raw = {key: _sized(entry, rows) for key, entry in {**kinds.get("any", {}), **kinds.get(kind, {})}.items()}
+    table = of_net(study.net) if study.net in ("mlp", "resnet") else KNOBS
+    given = {key: entry for key, entry in parse_params(raw, where).items() if _fits(key, table, task, kind)}
+    taken = {key for key, entry in study.params.items() if _takes_away(key, entry)}
+    own = {key: entry for key, entry in study.params.items() if key not in taken}
+    merged = {key: entry for key, entry in {**given, **own}.items() if key not in taken}
+    if "batch_size" in given and "batch_size" not in own:
+        merged["batch_size"] = _filled(merged["batch_size"], rows)
+    merged = {key: _of_task(key, entry, task) for key, entry in merged.items()}
+    kept = {key: entry for key, entry in merged.items() if key in own or _acts(key, merged)}
+    return study.model_copy(update={"params": kept})
+
+
+def _sized(entry: Any, rows: int) -> Any:
+    """An entry for so many training rows: the first whose bound is not below them."""
+    if not (isinstance(entry, dict) and "rows" in entry):
+        return entry
+    bounds: Mapping[str, Any] = entry["rows"]
+    fitting = [
+        value for bound, value in bounds.items() if bound != "more" and rows <= int(bound.removeprefix("to_"))
+    ]
+    return fitting[0] if fitting else bounds["more"]
+
+
+def _filled(entry: Param, rows: int) -> Param:
+    """Batch sizes that so many rows can fill."""
+    sizes = entry.choices if isinstance(entry, Choice) else [entry.value] if isinstance(entry, Fixed) else []
+    fitting = [size for size in sizes if isinstance(size, int) and size <= rows]
+    return Choice(choices=[*fitting]) if fitting else Fixed(value=rows)
+
+
+def _fits(name: str, table: Mapping[str, Knob], task: str, kind: str) -> bool:
+    knob = table.get(name)
+    return knob is not None and knob.task in (None, task) and (not knob.of or kind in knob.of)
+
+
+def _takes_away(name: str, entry: Param) -> bool:
+    return isinstance(entry, Fixed) and entry.value == "off" and name in KNOBS and KNOBS[name].off is None
+
+
+def _of_task(name: str, entry: Param, task: str) -> Param:
+    """Losses that are for the other task go; a space names those of classification."""
+    if name == "loss" and task == "regression" and isinstance(entry, Choice):
+        return Fixed(value="squared") if "cross_entropy" in entry.choices else entry
+    return entry
+
+
+def _acts(name: str, params: Mapping[str, Param]) -> bool:
+    """Whether a parameter of the space can act beside what the study chose."""
+    knob = KNOBS[name]
+    conditions = {**({knob.needs[0]: knob.needs[1:]} if knob.needs else {}), **params[name].when}
+    return all(_possible(params.get(other), KNOBS[other], accepted) for other, accepted in conditions.items())
+
+
+def _possible(entry: Param | None, knob: Knob, accepted: Any) -> bool:
+    values = accepted if isinstance(accepted, list | tuple) else (accepted,)
+    if entry is None:
+        return knob.default in values
+    if isinstance(entry, Choice):
+        return any(value in values for value in entry.choices)
+    return not isinstance(entry, Fixed) or entry.value in values

@@ -1,0 +1,104 @@
+"""Ready-made spaces: readable, sound for what they are for, and overridden by a study's own parameters."""
+
+from typing import Any
+
+import pytest
+
+from hpsearch.cli import main
+from hpsearch.errors import UserError
+from hpsearch.knobs import KNOBS
+from hpsearch.ready import SPACES, text_of, with_space
+from hpsearch.space import draw
+from hpsearch.study import Study, parse_study, read_yaml
+from hpsearch.validate import check_names, check_task
+
+KINDS = {"tables": "mlp", "arrays": "mlp", "images": "resnet"}
+
+
+def study(space: str, net: str = "mlp", params: dict[str, Any] | None = None) -> Study:
+    raw = {
+        "name": "s",
+        "data": {"source": "x.csv"},
+        "net": net,
+        "search": {"space": space},
+        "params": params or {},
+    }
+    return parse_study(raw, "s.yaml")
+
+
+def kinds_of(name: str) -> set[str]:
+    found = set(read_yaml(text_of(name, "space"), "space"))
+    return set(KINDS) if "any" in found else found
+
+
+@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("rows", [20, 1000, 50_000])
+def test_a_space_is_sound_for_what_it_is_for(name: str, task: str, rows: int) -> None:
+    for kind in sorted(kinds_of(name)):
+        made = with_space(study(name, KINDS[kind]), task, kind, rows, "s.yaml")
+        space = check_names(made, "s.yaml")
+        check_task(made, task, "s.yaml", kind)
+        assert space.highest("batch_size") <= rows
+        for number in range(40):
+            draw(space, number)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_space_is_for_nothing_else(name: str) -> None:
+    for kind in set(KINDS) - kinds_of(name):
+        with pytest.raises(
+            UserError, match=rf"s\.yaml: search\.space: '{name}' is for .*, and these data are {kind}"
+        ):
+            with_space(study(name, KINDS[kind]), "classification", kind, 100, "s.yaml")
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_it_is_printed_as_it_is_written_with_comments(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["hpsearch", "space", name])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert not caught.value.code
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"# {name}: ")
+    for kind, params in read_yaml(printed, "printed").items():
+        assert kind in (*KINDS, "any")
+        assert params.keys() <= KNOBS.keys()
+
+
+def test_the_baseline_is_adam_at_3e_4_and_nothing_else() -> None:
+    space = check_names(with_space(study("baseline"), "classification", "tables", 1000, "s"), "s")
+    drawn, plain = draw(space, 3), {name: knob.default for name, knob in KNOBS.items()}
+    assert (drawn["optimizer"], drawn["lr"]) == ("adam", 3e-4)
+    assert {name for name, value in drawn.items() if value != plain[name]} == set()
+
+
+def test_a_space_is_sized_by_the_rows() -> None:
+    epochs = [
+        with_space(study("recipe"), "classification", "tables", rows, "s").params["epochs"].value  # type: ignore[union-attr]
+        for rows in (1000, 1001, 10_000, 10_001)
+    ]
+    assert epochs == [100, 60, 60, 30]
+
+
+def test_own_parameters_take_the_place_of_the_spaces() -> None:
+    own = {"mixup": "off", "lr": 0.5, "optimizer": "sgd", "momentum": 0.3, "loss": "cross_entropy", "norm": "off"}
+    made = with_space(study("recipe", params=own), "classification", "tables", 1000, "s")
+    space = check_names(made, "s")
+    drawn = [draw(space, number) for number in range(32)]
+    assert {(d["mixup"], d["lr"], d["optimizer"], d["momentum"]) for d in drawn} == {(0.0, 0.5, "sgd", 0.3)}
+    assert {d["norm"] for d in drawn} == {"none"}  # taken away: its default
+    assert "focal_gamma" not in made.params  # the space's own, which cannot act any more
+    assert "weight_decay" not in made.params
+
+
+def test_the_merged_study_is_the_same_again() -> None:
+    made = with_space(study("cocktail", params={"lr": 1}), "classification", "tables", 1000, "s")
+    assert with_space(made, "classification", "tables", 1000, "s") == made
+
+
+def test_an_unknown_space_is_refused() -> None:
+    with pytest.raises(UserError, match=r"s: search\.space: there is no space 'recipes'; choose from augment"):
+        with_space(study("recipes"), "classification", "tables", 1000, "s")

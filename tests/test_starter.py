@@ -1,0 +1,99 @@
+"""`hpsearch init` writes a study that runs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import hpsearch
+from hpsearch.cli import main
+from hpsearch.prepare import Overrides, prepare
+
+
+def init(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    monkeypatch.setattr("sys.argv", ["hpsearch", "init", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return caught.value.code
+
+
+def make(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    numbers, words = rng.normal(size=(2, 90)), rng.choice(list("xyz"), 90)
+    frame = pd.DataFrame({"a b": numbers[0], "c": words, "y: z": numbers[1]})
+    frame.to_csv(folder / "my data.csv", index=False)
+    frame.assign(rare=["yes"] * 8 + ["no"] * 82).to_csv(folder / "rare.csv", index=False)
+    for name in ("cat", "dog"):
+        (folder / "pets" / name).mkdir(parents=True)
+        for i in range(12):
+            Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(folder / "pets" / name / f"{i}.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "metric", "net"),
+    [
+        (("my data.csv", "--target", "y: z"), "my_data.yaml", "rmse", "mlp"),
+        (("rare.csv", "--target", "rare", "--out", "sub/s.yaml"), "sub/s.yaml", "balanced_accuracy", "mlp"),
+        (("pets/",), "pets.yaml", "accuracy", "resnet"),
+        (("sklearn:iris",), "iris.yaml", "accuracy", "mlp"),
+    ],
+)
+def test_the_study_is_sound(
+    arguments: tuple[str, ...],
+    path: str,
+    metric: str,
+    net: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make(tmp_path)
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert not init(monkeypatch, *arguments)
+    assert f"wrote {path}; run it with: hpsearch launch" in capsys.readouterr().out
+    study = prepare(Path(path)).study
+    assert (study.search.metric, study.net, study.search.space) == (metric, net, "recipe")
+    text = Path(path).read_text()
+    assert text.startswith("# task: ")
+    assert text.count("  # ") >= 9
+    assert init(monkeypatch, *arguments) == 2
+    assert f"{path}: is there already; give --out another name" in capsys.readouterr().err
+    assert Path(path).read_text() == text
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not init(monkeypatch, "sklearn:iris")
+    text = Path("iris.yaml").read_text().replace("params:", "params:\n  epochs: 3\n#")
+    Path("iris.yaml").write_text(text)
+    run = hpsearch.launch("iris.yaml", trials=4, runs=tmp_path / "runs")
+    assert run.summary is not None
+    assert run.summary["trials"]["complete"] == 4
+    assert hpsearch.open_run(run.folder.root).study == prepare(Path("iris.yaml"), Overrides(trials=4)).study
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nothing.csv", "--target", "y"), "nothing.csv: no such file"),
+        (("my data.csv",), "init: data.target: is required for a table; choose from a b, c, y: z"),
+        (("my data.csv", "--target", "q"), "init: data.target: no column 'q' in my data.csv"),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_nothing_written(
+    arguments: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert init(monkeypatch, *arguments) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.yaml"))
