@@ -1,11 +1,13 @@
 """What a run folder already holds, against the study that is launched into it."""
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hpsearch.errors import DamagedError, UserError
@@ -51,7 +53,7 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
         for key, old, new in _differences(before.study, _fixed(prepared.study))
     ]
     if before.code not in (None, _code(prepared)):
-        changed.append("the code that it names")
+        changed.append("the code or the weights that it names")
     if before.data != prepared.dataset.fingerprint():
         changed.append("data.source: its rows")
     if changed:
@@ -189,7 +191,17 @@ def _identity(folder: Folder, name: str) -> Identity:
 
 
 def _code(prepared: Prepared) -> dict[str, Any]:
-    return {code.spec: code.fingerprint() for code in prepared.code}
+    """Hashes of what a study names beside its data: the user's own code, and weights that nets start from."""
+    weights = prepared.arrays.weights
+    start = {} if weights is None else {str(prepared.study.init_from): _digest(weights)}
+    return {code.spec: code.fingerprint() for code in prepared.code} | start
+
+
+def _digest(weights: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tensor.shape}\n".encode() + tensor.tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _drawn(folder: Folder, name: str) -> int:

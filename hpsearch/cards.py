@@ -15,7 +15,7 @@ from hpsearch.nets.layers import Dropout, Skip, SpatialDropout
 from hpsearch.nets.mlp import MLP
 from hpsearch.nets.resnet import ResNet
 from hpsearch.nets.tables import TableInput
-from hpsearch.pack.first import first_net
+from hpsearch.pack.first import body_of, first_net
 from hpsearch.tricks import augment, averaging, mixing, optimizers, schedules
 from hpsearch.tricks import losses as losses_
 from hpsearch.tricks.losses import LOSSES
@@ -52,6 +52,7 @@ CARDS: dict[str, tuple[Card, ...]] = {
         "The nonlinearity: ReLU first; leaky for dead units; GELU and SiLU are smooth and cost a little.",
     ),
     "skip": (Skip,), "dropout": (Dropout,), "spatial_dropout": (SpatialDropout,), "prior_bias": (first_net,),
+    "frozen_epochs": (body_of,), "extra_weight": (losses_.of_extra,),
     "optimizer": tuple(OPTIMIZERS.values()), "lr": ("The learning rate: 1e-5 to 1e-1, on a log scale.",),
     "momentum": (optimizers.sgd, optimizers.nesterov), "weight_decay": (optimizers.adamw,),
     "clip": (optimizers.clip_,),
@@ -86,8 +87,10 @@ RECIPE = {
     "G2": Row("data augmentation",
               ("shift", "flip", "rotation", "scale", "erasing", "brightness", "contrast", "noise"),
               "tricks/test_augment.py::test_moves_are_scipys_affine_transform"),
-    "G3": Row("creative augmentation", ("mixup", "cutmix", "swap_noise"),
+    "G3": Row("creative augmentation, extra training data", ("mixup", "cutmix", "swap_noise", "extra_weight"),
               "pack/test_augment.py::test_a_packs_batches_are_mixed_with_their_targets"),
+    "G4": Row("pretraining", ("frozen_epochs",),
+              "pack/test_pretrained.py::test_a_net_starts_from_the_weights_whose_names_and_shapes_are_its_own"),
     "G6": Row("smaller input", ("image_size", "features"),
               "nets/test_front.py::test_the_most_telling_features_are_kept"),
     "G7": Row("smaller net", ("width", "depth", "head"),

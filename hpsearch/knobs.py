@@ -74,6 +74,7 @@ KNOBS: dict[str, Knob] = {
     "spatial_dropout": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, nets=("resnet",)),
     "head": Knob(str, "pooled", choices=HEADS, structural=True, nets=("resnet",)),
     "prior_bias": Knob(bool, True, off=False),
+    "frozen_epochs": Knob(int, 0, low=0, off=0, structural=True),
     # the optimizer
     "optimizer": Knob(str, "adam", choices=tuple(OPTIMIZERS)),
     "lr": Knob(float, 3e-4, low=0, open_low=True),
@@ -96,6 +97,7 @@ KNOBS: dict[str, Knob] = {
     "label_smoothing": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, task="classification"),
     "class_weights": Knob(float, 0.0, low=0, high=2, off=0.0, task="classification"),
     "flood": Knob(float, 0.0, low=0, off=0.0),
+    "extra_weight": Knob(float, 1.0, low=0, high=1000),
     # the inputs
     "features": Knob(float, 1.0, low=0, open_low=True, high=1, off=1.0, structural=True, of=_FLAT),
     "scaling": Knob(str, "standard", choices=("standard", "quantile"), off="standard", structural=True, of=_FLAT),

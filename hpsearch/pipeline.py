@@ -16,6 +16,7 @@ from hpsearch.search.packing import Plan
 from hpsearch.search.progress import Logged, Quiet, Reporter
 from hpsearch.space import drawn_and_fixed
 from hpsearch.study import load_study, seconds
+from hpsearch.validate import remarks
 
 
 def launch(
@@ -43,7 +44,7 @@ def launch(
     with hold(folder.root), Logged(reporter, folder.log) as report:
         for code in prepared.code:
             report.remember(code.told)
-        for text in prepared.dataset.notes:
+        for text in (*prepared.dataset.notes, *remarks(prepared.space)):
             report.note(text)
         begun.enter(folder, prepared, report.note)
         if begun.is_finished(folder, prepared.study, report.note):

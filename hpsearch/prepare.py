@@ -22,6 +22,7 @@ from hpsearch.nets import own
 from hpsearch.nets.build import Net, build
 from hpsearch.pack.first import last_linear
 from hpsearch.pack.front import front_of
+from hpsearch.pack.pretrained import read_weights, start_from
 from hpsearch.space import Space, draw
 from hpsearch.study import Study, load_study, seconds
 from hpsearch.validate import check_metric, check_names, check_net, check_task
@@ -138,9 +139,14 @@ def prepare(path: Path, overrides: Overrides | None = None, tell: Callable[[str]
     metric = check_task(study, dataset.target.task, place, dataset.kind)
     _check_batches(space, len(dataset.train.y), place)
     arrays = dataset.arrays(metric)
-    if space.can_be_below("features", 1):
+    if space.lowest("features") < 1:
         arrays = replace(arrays, relevance=relevance(arrays))
+    if study.init_from is not None:
+        weights = read_weights(path.parent / study.init_from, f"{place}: init_from")
+        arrays = replace(arrays, weights=weights)
     prepared = Prepared(study, place, base, net, codes, own_metric, space, dataset, arrays)
+    if arrays.weights is not None:
+        _check_start(prepared, tell)
     if scorer is not None:
         _try_metric(prepared, scorer)
     if takes is not None:
@@ -202,6 +208,26 @@ def _try_metric(prepared: Prepared, code: Code) -> None:
         raise UserError(f"{where} failed: {fault(error, code.file)}") from error
     if math.isnan(value):
         raise UserError(f"{where} gave NaN for a constant prediction")
+
+
+def _check_start(prepared: Prepared, tell: Callable[[str], None]) -> None:
+    """Tells which layers of the first trial's net start from the weights given.
+
+    Raises:
+        UserError: none does.
+    """
+    arrays, study = prepared.arrays, prepared.study
+    _, shape = front_of(prepared.params(0), arrays)
+    net = build(prepared.net.factory(), prepared.params(0), shape, seed=0)
+    loaded, drawn = start_from(net, arrays.weights or {})
+    place = f"{prepared.place}: init_from"
+    if not loaded:
+        given = ", ".join(sorted(arrays.weights or {})[:6])
+        raise UserError(
+            f"{place}: no tensor of {study.init_from} has the name and shape of one of the net's; it has {given}"
+        )
+    own = f"drawn anew: {', '.join(drawn)}" if drawn else "none is drawn anew"
+    tell(f"init_from: {len(loaded)} tensors loaded ({', '.join(loaded)}); {own}")
 
 
 def _try_out(prepared: Prepared) -> None:

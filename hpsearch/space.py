@@ -78,14 +78,14 @@ class Space:
             return parameter.distribution.high
         return parameter.fixed
 
-    def can_be_below(self, name: str, value: float) -> bool:
-        """Whether a parameter of numbers has a value below this one in some trial."""
+    def lowest(self, name: str) -> Any:
+        """The smallest value that a parameter of numbers can have."""
         parameter = next(p for p in self.parameters if p.name == name)
         if isinstance(parameter.distribution, CategoricalDistribution):
-            return any(choice < value for choice in parameter.distribution.choices)  # type: ignore[operator]
+            return min(value for value in parameter.distribution.choices if isinstance(value, int | float))
         if isinstance(parameter.distribution, IntDistribution | FloatDistribution):
-            return bool(parameter.distribution.low < value)
-        return bool(parameter.fixed < value)
+            return parameter.distribution.low
+        return parameter.fixed
 
     def distributions(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
         """Of the parameters that were drawn, not fixed, in these params."""

@@ -102,6 +102,7 @@ class Data(_Strict):
     categorical: list[str] = []
     missing: list[str] = [""]
     weight: str | None = None  # a column: how much an example counts in training
+    extra: str | None = None  # more training data, from a source of the same kind
     size: Annotated[int, Field(ge=1, le=4096)] | None = None  # pixels of a side to which pictures are scaled
     split: Split = Split()
 
@@ -150,6 +151,7 @@ class Study(_Strict):
     seed: Annotated[int, Field(ge=0)] = 0
     data: Data
     net: str = "mlp"
+    init_from: str | None = None  # a safetensors file with weights
     search: Search = Search()
     params: dict[str, Param] = {}
     resources: Resources = Resources()
@@ -166,8 +168,7 @@ class Study(_Strict):
 # Keys of the published study format that this version does not build; refused by name, never ignored.
 _NOT_BUILT = {
     "search.sampler", "search.spare", "search.folds",
-    "squeeze.prolong", "squeeze.refit", "storage", "track", "human", "accept", "objective", "init_from",
-    "data.extra",
+    "squeeze.prolong", "squeeze.refit", "storage", "track", "human", "accept", "objective",
 }  # fmt: skip
 _NOT_BUILT_VALUES = {("search.prune", "asha")}
 

@@ -27,6 +27,10 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
         UserError: a name is unknown, a range is wrong, a condition cannot be met.
     """
     check_metric(study, place)
+    if "frozen_epochs" in study.params and study.init_from is None:
+        raise UserError(f"{place}: params.frozen_epochs: is for nets that start from weights: init_from")
+    if "extra_weight" in study.params and study.data.extra is None:
+        raise UserError(f"{place}: params.extra_weight: is for extra training data: data.extra")
     knobs = of_net(study.net) if takes is None else _of_own(study, takes, place)
     _check_known(study, knobs, takes, place)
     listed = {name: _parameter(name, entry, knobs[name], place) for name, entry in study.params.items()}
@@ -120,6 +124,19 @@ def _losses(study: Study) -> Sequence[Any]:
     if entry is None:
         return ()
     return entry.choices if isinstance(entry, Choice) else (entry.value,) if isinstance(entry, Fixed) else ()
+
+
+def remarks(space: Space) -> list[str]:
+    """What fights with what, of a sound study."""
+    names = {p.name for p in space.parameters}
+    drops = [name for name in ("dropout", "spatial_dropout") if name in names and (space.highest(name) or 0) > 0]
+    normed = next((p for p in space.parameters if p.name == "norm" and _can_be(p, "batch")), None)
+    if not drops or normed is None:
+        return []
+    return [
+        f"norm: batch beside {drops[0]}: what batch norm estimates in training is not what it meets in "
+        "evaluation, where nothing is dropped (Li et al. 2019); group or layer norm do not mind"
+    ]
 
 
 def check_net(net: str, place: str) -> None:

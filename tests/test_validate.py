@@ -9,7 +9,7 @@ from hpsearch.knobs import KNOBS, of_net
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.space import Space, draw
 from hpsearch.study import Study, parse_study
-from hpsearch.validate import check_names, check_net, check_task
+from hpsearch.validate import check_names, check_net, check_task, remarks
 
 
 def study(params: dict[str, Any], **more: Any) -> Study:
@@ -190,3 +190,16 @@ def test_a_trick_that_cannot_apply_to_the_data_is_refused(name: str, kind: str, 
     with pytest.raises(UserError) as caught:
         check_task(study({name: 0.1}), "classification", "s.yaml", kind)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ({"norm": ["none", "batch"], "dropout": {"low": 0, "high": 0.5}}, True),
+        ({"norm": "batch", "dropout": [0.0, 0.1]}, True),
+        ({"norm": "batch"}, False),
+        ({"norm": ["layer", "group"], "dropout": 0.5}, False),
+    ],
+)
+def test_batch_norm_beside_dropout_is_told(params: dict[str, Any], told: bool) -> None:
+    assert bool(remarks(space(params))) == told

@@ -1,5 +1,6 @@
 """A data set ready for nets: numbers in arrays, in three parts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,20 @@ class Part:
     """Some examples: x float32 [N, ...]; y int64 class indices or float64 values in the target's units, [N].
 
     `index`: row numbers in the source, int64 [N]. `weight`: how much an example counts in training, float32 [N]
-    with mean 1, where the study names weights.
+    with mean 1, where the study names weights. `extra`: whether it is of the extra training data, bool [N], where
+    there are some.
     """
 
     x: np.ndarray
     y: np.ndarray
     index: np.ndarray
     weight: np.ndarray | None = None
+    extra: np.ndarray | None = None
+
+    @property
+    def own_y(self) -> np.ndarray:
+        """The targets without those of extra data."""
+        return self.y if self.extra is None else self.y[~self.extra]
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ class Arrays:
     teacher: np.ndarray | None = None
     layout: Layout | None = None  # of a table
     relevance: np.ndarray | None = None  # of each feature, where a study chooses by it
+    weights: Mapping[str, np.ndarray] | None = None  # that nets start from, by the names of their tensors
 
     @property
     def input_shape(self) -> tuple[int, ...]:

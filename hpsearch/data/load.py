@@ -11,6 +11,7 @@ import pandas as pd
 from hpsearch.code import Code
 from hpsearch.data import preprocess, sources, splits
 from hpsearch.data.dataset import Arrays, Part, Target
+from hpsearch.data.extra import extra_part
 from hpsearch.data.preprocess import Schema
 from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, choices
@@ -46,7 +47,8 @@ class Dataset:
         """A hash of every number in every part: the same data, the same hash."""
         digest = hashlib.blake2b(digest_size=16)
         for part in (self.train, self.validation, self.test):
-            for array in (part.x, part.y, part.index, *([] if part.weight is None else [part.weight])):
+            optional = [array for array in (part.weight, part.extra) if array is not None]
+            for array in (part.x, part.y, part.index, *optional):
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
@@ -57,12 +59,25 @@ def load(data: Data, base: Path, place: str, code: Code | None = None) -> Datase
     Raises:
         UserError: it cannot be read or does not fit the study; nothing has been written.
     """
+    dataset = _without_extra(data, base, place, code)
+    return dataset if data.extra is None else _with_extra(dataset, data, base, place)
+
+
+def _without_extra(data: Data, base: Path, place: str, code: Code | None) -> Dataset:
     raw = sources.read(data, base, place, code)
     if raw.part is not None and data.split.named:
         raise UserError(f"{place}: data.split: {raw.name} is split already; leave it out")
     if raw.table is not None:
         return _from_table(raw, data, place)
     return _from_arrays(raw, data, place)
+
+
+def _with_extra(dataset: Dataset, data: Data, base: Path, place: str) -> Dataset:
+    """The data set with more training data, which come last."""
+    rows = sum(len(part.y) for part in (dataset.train, dataset.validation, dataset.test))
+    train = extra_part(dataset.train, dataset.target, dataset.schema, data, base, place, rows)
+    note = f"extra: {len(train.y) - len(dataset.train.y)} more training rows"
+    return replace(dataset, train=train, notes=(*dataset.notes, note))
 
 
 def _from_arrays(raw: Raw, data: Data, place: str) -> Dataset:

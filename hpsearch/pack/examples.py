@@ -20,13 +20,15 @@ _PART = 4096  # examples at a time
 class Batch:
     """Each row's own examples: x [K, N, ...] and targets [K, N].
 
-    Where there is a teacher, what it says [K, N, C]; where examples have weights, those [K, N].
+    Where there is a teacher, what it says [K, N, C]; where examples have weights, those [K, N]; where some are
+    extra, whether they are.
     """
 
     x: Tensor
     targets: Targets
     teacher: Tensor | None = None
     weight: Tensor | None = None
+    extra: Tensor | None = None
 
 
 def passed(x: np.ndarray, front: nn.Module | None) -> np.ndarray:
@@ -58,6 +60,7 @@ class Examples:
         self.y_validation = torch.tensor(arrays.validation.y, device=device)  # in its own precision
         self.teacher = None if arrays.teacher is None else place(arrays.teacher)
         self.weight = None if arrays.train.weight is None else place(arrays.train.weight)
+        self.extra = None if arrays.train.extra is None else place(arrays.train.extra)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -78,4 +81,5 @@ class Examples:
 
         teacher = None if self.teacher is None else gathered(self.teacher)
         weight = None if self.weight is None else gathered(self.weight)
-        return Batch(gathered(self.x), Targets(gathered(self.y)), teacher, weight)
+        extra = None if self.extra is None else gathered(self.extra)
+        return Batch(gathered(self.x), Targets(gathered(self.y)), teacher, weight, extra)

@@ -10,6 +10,8 @@ from torch import nn
 from hpsearch.data.dataset import Arrays
 from hpsearch.nets.build import build
 from hpsearch.nets.shape import Factory, Shape
+from hpsearch.pack.pretrained import start_from
+from hpsearch.pack.rows import Rows
 from hpsearch.tricks.losses import PLAIN, class_weight, prior
 
 
@@ -18,14 +20,31 @@ def first_net(factory: Factory, params: Mapping[str, Any], arrays: Arrays, shape
 
     With `prior_bias` the bias of the last linear layer is the best constant prediction for the training part: log
     frequencies of the classes, as the loss weighs them, or the mean, which is 0 as a net sees it. The first steps
-    then do not go into learning it (Karpathy 2019, "A Recipe for Training Neural Networks"). Costs nothing.
+    then do not go into learning it (Karpathy 2019, "A Recipe for Training Neural Networks"). Costs nothing. A bias
+    that comes with pretrained weights stays.
     """
     net = build(factory, params, shape, key)
     last = last_linear(net, shape.outputs) if params["prior_bias"] else None
-    if last is not None:
+    loaded = start_from(net, arrays.weights)[0] if arrays.weights is not None else []
+    names = {parameter: name for name, parameter in net.named_parameters()}
+    if last is not None and names[last.bias] not in loaded:
         with torch.no_grad():
             last.bias.copy_(_constant(params, arrays))
     return net
+
+
+def body_of(rows: Rows, outputs: int) -> torch.Tensor:
+    """The places in a row of θ of all parameters but the last linear layer's, int64 [P'].
+
+    Held for the first `frozen_epochs` of a run that starts from pretrained weights, so that a new head learns
+    before it moves what it stands on. Batch norms go on estimating. Structural.
+    """
+    net = rows.modules[0]
+    last = last_linear(net, outputs)
+    own = set() if last is None else {id(p) for p in last.parameters()}
+    names = {name for name, p in net.named_parameters() if id(p) in own}
+    parts = [torch.arange(slot.start, slot.stop) for slot in rows.slots if slot.name not in names]
+    return torch.cat([torch.zeros(0, dtype=torch.int64), *parts]).to(rows.device)
 
 
 def last_linear(net: nn.Module, outputs: int) -> nn.Linear | None:
@@ -38,7 +57,8 @@ def _constant(params: Mapping[str, Any], arrays: Arrays) -> torch.Tensor:
     target = arrays.target
     if target.task == "regression":
         return torch.zeros(1)
-    y, weight = arrays.train.y, arrays.train.weight
+    y, weight = arrays.train.own_y, arrays.train.weight
+    weight = None if weight is None else weight[: len(y)]  # extra examples come last
     count_C = torch.from_numpy(np.bincount(y, weight, minlength=target.outputs).astype(np.float64))
     by_class = class_weight(torch.tensor([float(params["class_weights"])]).double(), count_C)[0]
     return prior(str(params["loss"] or PLAIN[target.task]), count_C * by_class)

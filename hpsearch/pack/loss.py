@@ -4,6 +4,7 @@ Shapes: K rows, N examples of a batch, C outputs.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ from torch import Tensor
 
 from hpsearch.data.dataset import Target
 from hpsearch.pack.examples import Batch
-from hpsearch.tricks.losses import DISTILLED, LOSSES, PLAIN, class_weight, flooded, log_probabilities
+from hpsearch.tricks.losses import DISTILLED, LOSSES, PLAIN, class_weight, flooded, log_probabilities, of_extra
 
-_ALWAYS = ("focal_gamma", "huber_delta", "distill", "temperature")
+_ALWAYS = ("focal_gamma", "huber_delta", "distill", "temperature", "extra_weight")
 _WHERE_ON = ("label_smoothing", "flood")  # left out where no row has it
 
 
@@ -52,6 +53,13 @@ class Losses:
             loss_KN = loss_KN * batch.weight[rows]
         loss_K = loss_KN.mean(1)
         return flooded(loss_K, columns["flood"]) if "flood" in columns else loss_K
+
+    def weighted(self, batch: Batch) -> Batch:
+        """The batch of all rows, with its extra examples counted as each row does."""
+        if batch.extra is None:
+            return batch
+        weight = of_extra(batch.extra, self._columns["extra_weight"])
+        return replace(batch, weight=weight if batch.weight is None else weight * batch.weight)
 
     def _hard(self, outputs: Tensor, rows: slice, batch: Batch, columns: Mapping[str, Tensor]) -> Tensor:
         """The loss against the targets, each row by its own kind."""

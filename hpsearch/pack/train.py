@@ -4,7 +4,8 @@ Shapes: K rows, N examples of a batch, P parameters, C outputs, S steps of an ep
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ from hpsearch.pack.best import Best, rank
 from hpsearch.pack.chance import Chance
 from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.examples import Examples
-from hpsearch.pack.first import first_net
+from hpsearch.pack.first import body_of, first_net
 from hpsearch.pack.forward import PREDICT, REFRESH, TRAIN, disagreement
 from hpsearch.pack.front import front_of
 from hpsearch.pack.loss import Losses
@@ -73,6 +74,7 @@ class Pack:
         self.examples = Examples(arrays, self.rows.device, settings.dtype, front)
         self.batch = min(int(params[0]["batch_size"]), len(self.examples))
         self.steps = max(len(self.examples) // self.batch, 1)  # an epoch leaves out what fills no batch
+        self.body = body_of(self.rows, shape.outputs) if params[0]["frozen_epochs"] else None
         self.orders = keyed.keys(settings.seed, trials, "order")
         self.best = Best(self.rows, [state.tensors.get("best.prediction") for state in states])
         self.average = Average(self.rows, params, self.steps)
@@ -97,7 +99,7 @@ class Pack:
 
     def _make_columns(self) -> None:
         params = self._params()
-        self.losses = Losses(params, self.arrays.target, self.arrays.train.y, self.rows.theta)
+        self.losses = Losses(params, self.arrays.target, self.arrays.train.own_y, self.rows.theta)
         self.update = Update(self.rows, params, self.steps)
 
     def _restore(self, states: Sequence[RowState]) -> None:
@@ -119,7 +121,7 @@ class Pack:
     def check(self) -> str | None:
         """Why this pack cannot go forward as its settings say, or None (see `forward.disagreement`)."""
         batch = self.examples.batch(keyed.permutations(self.orders, len(self.examples))[:, : self.batch])
-        batch = self.augment(batch, self._epochs(), 0)
+        batch = self.augment(self.losses.weighted(batch), self._epochs(), 0)
         self.chance.fill(self._epochs(), 0)
         way = "vmap" if self.settings.forward == "loop" else self.settings.forward
         return disagreement(self.rows, batch.x, partial(self.losses, batch=batch), way)
@@ -164,12 +166,25 @@ class Pack:
         sums_K = torch.zeros(len(self.records), dtype=torch.float64, device=self.rows.device)
         for s in range(steps):
             batch = self.examples.batch(order_KN[:, s * self.batch : (s + 1) * self.batch])
-            batch = self.augment(batch, epochs, s)
+            batch = self.augment(self.losses.weighted(batch), epochs, s)
             self.chance.fill(epochs, s)
             sums_K += TRAIN[self.settings.forward](self.rows, batch.x, partial(self.losses, batch=batch))
-            self.update.step(s)
+            with self._frozen(epochs):
+                self.update.step(s)
             self.average.step(s)
         return sums_K / steps
+
+    @contextmanager
+    def _frozen(self, epochs: np.ndarray) -> Iterator[None]:
+        """Holds what is not the head, in rows that are in their frozen epochs."""
+        still = [k for k, r in enumerate(self.records) if epochs[k] < int(r.params["frozen_epochs"])]
+        if self.body is None or not still:
+            yield
+            return
+        before = self.rows.theta[still][:, self.body]
+        yield
+        rows = torch.tensor(still, device=self.rows.device).unsqueeze(1)
+        self.rows.theta[rows, self.body] = before
 
     def _epochs(self) -> np.ndarray:
         return np.array([record.epoch for record in self.records])

@@ -159,6 +159,15 @@ def prior(kind: str, mass_C: Tensor) -> Tensor:
     return torch.logit(share_C) if kind == "binary" else share_C.log()
 
 
+def of_extra(extra_KN: Tensor, weight_K: Tensor) -> Tensor:
+    """How much examples count, [K, N]: those of `data.extra` (synthetic or half-fake ones) by their row's weight.
+
+    `extra_weight` 0 leaves them out, 1 takes them for real. They train, and nothing is validated or tested on
+    them.
+    """
+    return torch.where(extra_KN, weight_K.unsqueeze(1), 1.0)
+
+
 def flooded(loss_K: Tensor, level_K: Tensor) -> Tensor:
     """Flooding: |loss - b| + b, so that a batch whose loss is below b climbs (Ishida et al. 2020, 2002.08709).
 

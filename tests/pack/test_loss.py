@@ -83,3 +83,16 @@ def test_a_net_of_the_binary_loss_predicts_by_itself_what_its_pack_predicts(arra
     sigmoids = torch.sigmoid(net[0](x))
     assert torch.allclose(expected.exp(), sigmoids / sigmoids.sum(-1, keepdim=True), atol=1e-6)
     assert pack.check() is None
+
+
+def test_extra_examples_count_as_each_row_says(arrays, make_params, train):
+    extra = np.arange(163) >= 100
+    given = replace(arrays, train=replace(arrays.train, extra=extra))
+    shared = {"batch_size": 163, "optimizer": "sgd", "prior_bias": False}
+    rows = [make_params(extra_weight=w, **shared) for w in (0.0, 0.5, 1.0)]
+    found = train(given, rows, dtype=torch.float64)
+    for k, w in enumerate((0.0, 0.5, 1.0)):
+        weight = np.where(extra, w, 1.0).astype(np.float32)
+        weighted = replace(arrays, train=replace(arrays.train, weight=weight))
+        (same,) = train(weighted, [make_params(**shared)], [k], dtype=torch.float64)
+        assert torch.equal(same.tensors["theta"], found[k].tensors["theta"])
