@@ -110,7 +110,8 @@ def is_finished(folder: Folder, study: Study, tell: Tell) -> bool:
     if not sound or not folder.summary.exists():
         return False
     summary = read_json(folder.summary)
-    there = [folder.trials, folder.members, *([] if summary["no_export"] else [folder.export])]
+    there = [folder.trials, *([] if summary["no_export"] else [folder.export])]
+    there += [folder.members] if summary["ensemble"] is not None else []
     counts = summary["trials"]
     if folder.trials.exists() and len(pd.read_csv(folder.trials)) != sum(counts.values()):
         tell(f"{folder.trials}: is damaged; set aside as {set_aside(folder.trials).name}, and made anew")

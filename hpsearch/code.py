@@ -69,6 +69,21 @@ class Code:
         return found  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True)
+class Reference:
+    """Code as it travels to workers: `module:name`, found from `base`."""
+
+    spec: str
+    base: Path
+
+    def load(self, where: str) -> Callable[..., Any]:
+        """
+        Raises:
+            UserError: it cannot be imported.
+        """
+        return find(self.spec, self.base, where).load(where)
+
+
 def is_code(name: str) -> bool:
     return ":" in name
 

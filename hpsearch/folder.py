@@ -79,6 +79,10 @@ class Folder:
         """What a process was doing when it hung in trying nets out."""
         return self.root / "logs" / f"probe-{process}.hang"
 
+    def trial(self, number: int) -> Path:
+        """The folder that a training function of the user's own has for a trial."""
+        return self.root / "trials" / f"{number:05d}"
+
     def create(self) -> None:
         """Makes the folders of a run.
 

@@ -151,6 +151,11 @@ def of_own(named: Mapping[str, Any], entries: Mapping[str, Param], anything: boo
     return table
 
 
+def of_objective(entries: Mapping[str, Param]) -> dict[str, Knob]:
+    """What a study with a training function of the user's own may name: anything, drawn for every trial."""
+    return {name: Knob(_kind(entry), None, low=-1e9) for name, entry in entries.items()}
+
+
 def _kind(entry: Param) -> type:
     """Of a parameter that no table has: two integers mean integer."""
     values = [entry.low, entry.high] if isinstance(entry, Range) else []

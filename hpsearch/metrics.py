@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hpsearch.code import find
+from hpsearch.code import find, is_code
 
 
 def accuracy(logp_KNC: Tensor, target_N: Tensor) -> Tensor:
@@ -88,9 +88,14 @@ def r2(value_KN: Tensor, target_N: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Metric:
-    score: Callable[[Tensor, Tensor], Tensor]
+    take: Callable[[Tensor, Tensor], Tensor] | None
     task: str  # classification, regression, or any
     direction: str  # maximize or minimize
+
+    def score(self, prediction_K: Tensor, target: Tensor) -> Tensor:
+        """Of each row's predictions, float64 [K]."""
+        assert self.take is not None
+        return self.take(prediction_K, target)
 
     @property
     def sign(self) -> int:
@@ -109,6 +114,7 @@ METRICS: dict[str, Metric] = {
     "r2": Metric(r2, "regression", "maximize"),
 }
 
+OURS = tuple(METRICS)  # without those that a study registers
 PROPER = {"classification": "log_loss", "regression": "rmse"}  # always reported, and breaks ties
 
 
@@ -127,9 +133,14 @@ class Own:
     def register(self) -> None:
         """Makes it one of METRICS in this process.
 
+        A word that is no code is what a training function of the user's own reports: nobody else takes it.
+
         Raises:
             UserError: its code cannot be imported.
         """
+        if not is_code(self.spec):
+            METRICS[self.spec] = Metric(None, "any", self.direction)
+            return
         function = find(self.spec, self.base, "search.metric").load("search.metric")
 
         def score(prediction_K: Tensor, target: Tensor) -> Tensor:

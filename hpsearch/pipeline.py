@@ -58,6 +58,7 @@ def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter
     # Ray and torch's exporter take seconds to import: not for wrong input, not for a finished study
     from hpsearch.search.cluster import cluster
     from hpsearch.search.signals import Held
+    from hpsearch.squeeze.own import squeeze_own
     from hpsearch.squeeze.squeeze import require_finished, squeeze
     from hpsearch.summary import write_summary
 
@@ -69,7 +70,10 @@ def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter
                 rows = search(folder, prepared, workers, plan, report)
                 require_finished(rows)
             with _stage("squeeze", took, report):
-                squeezed = squeeze(folder, prepared, rows, workers, report)
+                if prepared.objective is not None:
+                    squeezed = squeeze_own(folder, prepared, rows, report)
+                else:
+                    squeezed = squeeze(folder, prepared, rows, workers, report)
         with _stage("export", took, report), Held():
             no_export = export(folder, prepared, squeezed)
     write_summary(folder, prepared, rows, squeezed, no_export, took)
@@ -96,7 +100,8 @@ def search(
     job = Job(
         name=study.name, folder=folder, seed=study.seed, net=prepared.net,
         entries=[Entry(params, *drawn_and_fixed(space, params, n)) for n, params in enumerate(draws)],
-        params=[space.complete(params) for params in draws],
+        params=[prepared.params(n) for n in range(len(draws))],
+        objective=prepared.objective, test_y=prepared.dataset.test.y,
         structural=space.structural(), metric=prepared.metric,
         arrays=prepared.arrays, workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, plan=plan,
         data=prepared.dataset.fingerprint(), **prepared.care,
@@ -110,6 +115,8 @@ def search(
 
 def export(folder: Folder, prepared: Prepared, squeezed: Any) -> str | None:
     """Writes the ensemble's export, or gives why there is none."""
+    if prepared.objective is not None:
+        return "a training function of your own has no net to export"
     from hpsearch.export import bundle
     from hpsearch.export.onnx import NoOnnxFormError
 

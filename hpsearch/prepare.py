@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from hpsearch import ready
-from hpsearch.code import Code, fault, find, is_code
+from hpsearch.code import Code, Reference, fault, find, is_code
 from hpsearch.data.dataset import Arrays
 from hpsearch.data.load import Dataset, load
 from hpsearch.data.relevance import relevance
 from hpsearch.data.sources import names_code
 from hpsearch.errors import UserError
 from hpsearch.knobs import KNOBS
-from hpsearch.metrics import METRICS, Own
+from hpsearch.metrics import METRICS, OURS, PROPER, Own
 from hpsearch.nets import own
 from hpsearch.nets.build import Net, build
 from hpsearch.pack.first import last_linear
@@ -76,6 +76,7 @@ class Prepared:
     net: Net
     code: tuple[Code, ...]  # of the user's own, which the study names
     metric: Own | None  # of the user's own
+    objective: Reference | None  # a training function of the user's own
     space: Space
     dataset: Dataset
     arrays: Arrays
@@ -86,7 +87,8 @@ class Prepared:
 
     def params(self, number: int) -> dict[str, Any]:
         """Trial `number`'s params with every default, as training reads them."""
-        return self.space.complete(draw(self.space, number))
+        drawn = draw(self.space, number)
+        return drawn if self.objective is not None else self.space.complete(drawn)
 
     @property
     def gpus(self) -> float:
@@ -123,6 +125,8 @@ def prepare(path: Path, overrides: Overrides | None = None, tell: Callable[[str]
     study = (overrides or Overrides()).applied(load_study(path), place)
     _check_gpus(study, place)
     tell = tell or (lambda _: None)
+    if study.objective is not None:
+        return _own_training(study, path, place, tell)
     net, codes, takes = _own_net(study, base, place, tell)
     loader = _own_loader(study, base, place, tell)
     codes += () if loader is None else (loader,)
@@ -144,7 +148,7 @@ def prepare(path: Path, overrides: Overrides | None = None, tell: Callable[[str]
     if study.init_from is not None:
         weights = read_weights(path.parent / study.init_from, f"{place}: init_from")
         arrays = replace(arrays, weights=weights)
-    prepared = Prepared(study, place, base, net, codes, own_metric, space, dataset, arrays)
+    prepared = Prepared(study, place, base, net, codes, own_metric, None, space, dataset, arrays)
     if arrays.weights is not None:
         _check_start(prepared, tell)
     if scorer is not None:
@@ -152,6 +156,27 @@ def prepare(path: Path, overrides: Overrides | None = None, tell: Callable[[str]
     if takes is not None:
         _try_out(prepared)
     return prepared
+
+
+def _own_training(study: Study, path: Path, place: str, tell: Callable[[str], None]) -> Prepared:
+    """A study with a training function of the user's own."""
+    base = path.parent.resolve()
+    space = check_names(study, place)
+    code = find(str(study.objective), base, f"{place}: objective")
+    tell(f"objective: {code.told}")
+    code.load(f"{place}: objective")
+    loader = _own_loader(study, base, place, tell)
+    scorer, metric = _own_metric(study, base, place, tell)
+    dataset = load(study.data, path.parent, place, loader) if study.data.source else Dataset.none()
+    name = study.search.metric or PROPER[dataset.target.task]
+    if name not in OURS and not is_code(name):
+        metric = Own(name, base, str(study.search.direction))
+        metric.register()
+    elif study.data.source:
+        check_task(study.model_copy(update={"params": {}}), dataset.target.task, place)
+    codes = tuple(one for one in (code, loader, scorer) if one is not None)
+    objective = Reference(str(study.objective), base)
+    return Prepared(study, place, base, Net("mlp"), codes, metric, objective, space, dataset, dataset.arrays(name))
 
 
 def _own_net(

@@ -96,7 +96,7 @@ class Split(_Strict):
 
 
 class Data(_Strict):
-    source: Annotated[str, Field(min_length=1)]
+    source: str = ""  # none: a training function of the user's own has data of its own
     target: str | None = None
     task: Literal["classification", "regression"] | None = None
     categorical: list[str] = []
@@ -149,13 +149,20 @@ class Squeeze(_Strict):
 class Study(_Strict):
     name: str
     seed: Annotated[int, Field(ge=0)] = 0
-    data: Data
+    data: Data = Data()
     net: str = "mlp"
+    objective: str | None = None  # a training function of the user's own
     init_from: str | None = None  # a safetensors file with weights
     search: Search = Search()
     params: dict[str, Param] = {}
     resources: Resources = Resources()
     squeeze: Squeeze = Squeeze()
+
+    @model_validator(mode="after")
+    def _has_data(self) -> "Study":
+        if not self.data.source and self.objective is None:
+            raise ValueError("data.source is required")
+        return self
 
     @field_validator("name")
     @classmethod
@@ -168,7 +175,7 @@ class Study(_Strict):
 # Keys of the published study format that this version does not build; refused by name, never ignored.
 _NOT_BUILT = {
     "search.sampler", "search.spare", "search.folds",
-    "squeeze.prolong", "squeeze.refit", "storage", "track", "human", "accept", "objective",
+    "squeeze.prolong", "squeeze.refit", "storage", "track", "human", "accept",
 }  # fmt: skip
 _NOT_BUILT_VALUES = {("search.prune", "asha")}
 

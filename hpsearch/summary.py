@@ -57,7 +57,7 @@ def write_summary(
         "ensemble": squeezed.ensemble,
         "student": squeezed.student,
         "no_export": no_export,
-        "test_scored": before + 1,
+        "test_scored": before + (squeezed.best["test"] is not None or squeezed.ensemble is not None),
         "seconds": {stage: round(seconds[stage], 2) if stage in seconds else None for stage in _STAGES},
     }
     write_json(folder.summary, finite(summary))

@@ -86,23 +86,22 @@ def show_end(console: Console, summary: dict[str, Any], root: Path) -> None:
 
 
 def _table(summary: dict[str, Any]) -> Table:
-    metrics = list(summary["best"]["test"])
+    metrics = list(summary["best"]["validation"])
     table = Table(title=f"{summary['study']}: {_counts(summary['trials'])}", title_justify="left")
     table.add_column("")
     for part in ("validation", "test"):
         for metric in metrics:
             table.add_column(f"{part}\n{metric}", justify="right")
     for name, entry in _contenders(summary):
-        cells = [_number(entry[part][metric]) for part in ("validation", "test") for metric in metrics]
+        parts = [entry[part] or {} for part in ("validation", "test")]
+        cells = [_number(scores.get(metric)) for scores in parts for metric in metrics]
         table.add_row(escape(name), *cells)
     return table
 
 
 def _closing_lines(summary: dict[str, Any], root: Path) -> list[str]:
-    gain = {name: _number(value, "+") for name, value in summary["ensemble"]["gain"].items()}
     lines = [
-        f"gain of the ensemble over the best trial, cross-fitted on validation: {gain['value']} "
-        f"(95 % {gain['low']} to {gain['high']}; naive {gain['naive']})",
+        *_gain(summary["ensemble"]),
         f"took {_time(summary['seconds']['total'])}",
         *(
             [f"{summary['trials']['waiting']} trials wait: launch again to go on"]
@@ -121,16 +120,24 @@ def _closing_lines(summary: dict[str, Any], root: Path) -> list[str]:
     ]
 
 
+def _gain(ensemble: dict[str, Any] | None) -> list[str]:
+    if ensemble is None:
+        return []
+    gain = {name: _number(value, "+") for name, value in ensemble["gain"].items()}
+    return [
+        f"gain of the ensemble over the best trial, cross-fitted on validation: {gain['value']} "
+        f"(95 % {gain['low']} to {gain['high']}; naive {gain['naive']})"
+    ]
+
+
 def _number(value: float | None, sign: str = "") -> str:
     return "none" if value is None else f"{round(value, 4) + 0.0:{sign}.4f}"  # + 0.0: no -0.0000
 
 
 def _contenders(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    members = len(summary["ensemble"]["members"])
-    named = [
-        (f"best trial ({summary['best']['trial']})", summary["best"]),
-        (f"ensemble of {members}", summary["ensemble"]),
-    ]
+    named = [(f"best trial ({summary['best']['trial']})", summary["best"])]
+    if summary["ensemble"] is not None:
+        named.append((f"ensemble of {len(summary['ensemble']['members'])}", summary["ensemble"]))
     if summary["student"] is not None:
         named += [("student", summary["student"]), ("student's net alone", summary["student"]["alone"])]
     return named

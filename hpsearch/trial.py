@@ -1,11 +1,17 @@
 """One trial in this process, without Ray: for a debugger."""
 
+import logging
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hpsearch.errors import UserError
+from hpsearch.folder import Folder
 from hpsearch.pack.checkpoint import Record
 from hpsearch.pack.train import Pack, Settings
-from hpsearch.prepare import prepare
+from hpsearch.prepare import Prepared, prepare
+from hpsearch.search.objective import run_objective
 from hpsearch.search.progress import Reporter
 from hpsearch.space import draw
 
@@ -24,6 +30,8 @@ def run_trial(path: Path, number: int, report: Reporter) -> Record:
     params = prepared.params(number)
     drawn = draw(prepared.space, number)  # a parameter whose condition does not hold is not there
     report.note(", ".join(f"{name} {drawn[name]}" for name in study.params if name in drawn))
+    if prepared.objective is not None:
+        return _call(prepared, number, params, report)
     settings = Settings(study.seed, prepared.net.factory(), "loop", evaluate=study.search.evaluate)
     pack = Pack.start(settings, arrays, [number], [params])
     told = 0
@@ -38,3 +46,22 @@ def run_trial(path: Path, number: int, report: Reporter) -> Record:
 
     pack.train(on_epoch=tell)
     return pack.done[0].record
+
+
+def _call(prepared: Prepared, number: int, params: Mapping[str, Any], report: Reporter) -> Record:
+    """The trial by the user's own function, with a folder that is gone afterwards."""
+    assert prepared.objective is not None
+    arrays, test_y = prepared.arrays, prepared.dataset.test.y
+
+    def tell(record: Record) -> bool:
+        if record.curve:
+            epoch, _, value, _ = record.curve[-1]
+            report.note(f"epoch {epoch}: {arrays.metric} {value:.4g}")
+        return True
+
+    log = logging.getLogger("hpsearch.trial")
+    with tempfile.TemporaryDirectory(prefix="hpsearch-trial-") as folder:
+        own = Folder(Path(folder))
+        state = run_objective(prepared.objective, number, params, own, arrays, test_y, tell, log)
+    assert state is not None  # nobody stops it
+    return state.record

@@ -9,8 +9,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from hpsearch.code import is_code
 from hpsearch.errors import UserError, choices
-from hpsearch.knobs import KNOBS, Knob, of_net, of_own
-from hpsearch.metrics import METRICS, PROPER
+from hpsearch.knobs import KNOBS, Knob, of_net, of_objective, of_own
+from hpsearch.metrics import METRICS, OURS, PROPER
 from hpsearch.nets.build import NETS
 from hpsearch.nets.own import DROPOUTS, Takes
 from hpsearch.space import Parameter, Space, draw, ordered
@@ -31,8 +31,11 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
         raise UserError(f"{place}: params.frozen_epochs: is for nets that start from weights: init_from")
     if "extra_weight" in study.params and study.data.extra is None:
         raise UserError(f"{place}: params.extra_weight: is for extra training data: data.extra")
-    knobs = of_net(study.net) if takes is None else _of_own(study, takes, place)
-    _check_known(study, knobs, takes, place)
+    if study.objective is not None:
+        knobs = _of_objective(study, place)
+    else:
+        knobs = of_net(study.net) if takes is None else _of_own(study, takes, place)
+        _check_known(study, knobs, takes, place)
     listed = {name: _parameter(name, entry, knobs[name], place) for name, entry in study.params.items()}
     listed = {name: _with_conditions(parameter, listed, knobs, place) for name, parameter in listed.items()}
     listed = {name: _where_it_acts(parameter, listed, knobs, place) for name, parameter in listed.items()}
@@ -48,6 +51,23 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
     space = Space(study.seed, study.search.block, parameters, enqueued)
     _check_enqueued(study, space, place)
     return space
+
+
+def _of_objective(study: Study, place: str) -> dict[str, Knob]:
+    """The parameters of a training function of the user's own."""
+    given = {
+        "net": study.net != "mlp", "init_from": study.init_from, "search.space": study.search.space,
+        "data.extra": study.data.extra,
+    }  # fmt: skip
+    for key, value in given.items():
+        if value:
+            raise UserError(
+                f"{place}: {key}: is for built-in training, and the study has an objective; leave it out"
+            )
+    for name, entry in study.params.items():
+        if entry.column:
+            raise UserError(f"{place}: params.{name}.column: is for parameters that a net of your own takes")
+    return of_objective(study.params)
 
 
 def _of_own(study: Study, takes: Takes, place: str) -> dict[str, Knob]:
@@ -101,7 +121,7 @@ def check_task(study: Study, task: str, place: str, kind: str | None = None) -> 
     """
     metric = study.search.metric or PROPER[task]
     if METRICS[metric].task not in (task, "any"):
-        fitting = [name for name, m in METRICS.items() if m.task == task]
+        fitting = [name for name in OURS if METRICS[name].task == task]
         raise UserError(f"{place}: search.metric: {metric!r} is for {METRICS[metric].task}; {choices(fitting)}")
     if study.net == "resnet" and kind not in (None, "images"):
         raise UserError(f"{place}: net: resnet is for images, and these data are {kind}; {choices({'mlp'})}")
@@ -159,10 +179,16 @@ def check_metric(study: Study, place: str) -> None:
         if direction is None:
             raise UserError(f"{place}: search.direction: {metric} needs it; {choices(('maximize', 'minimize'))}")
         return
+    if study.objective is not None and metric not in OURS:
+        if metric is None and not study.data.source:
+            raise UserError(f"{place}: search.metric: is required: what the objective reports")
+        if metric is not None and direction is None:
+            raise UserError(f"{place}: search.direction: {metric} needs it; {choices(('maximize', 'minimize'))}")
+        return
     if direction is not None:
         raise UserError(f"{place}: search.direction: is for a metric of your own; leave it out")
-    if metric is not None and metric not in METRICS:
-        raise UserError(f"{place}: search.metric: {metric!r} is not known; {choices(METRICS)}, or your own")
+    if metric is not None and metric not in OURS:
+        raise UserError(f"{place}: search.metric: {metric!r} is not known; {choices(OURS)}, or your own")
 
 
 def _default(name: str, knob: Knob) -> Parameter:

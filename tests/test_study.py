@@ -102,9 +102,8 @@ def test_two_faults_are_both_named() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "search.space", "search.sampler", "search.spare", "search.folds", "search.enqueue", "search.direction",
-        "squeeze.prolong", "squeeze.refit", "data.extra", "storage", "track", "human", "accept", "objective",
-        "init_from",
+        "search.sampler", "search.spare", "search.folds", "squeeze.prolong", "squeeze.refit", "storage", "track",
+        "human", "accept",
     ],
 )  # fmt: skip
 def test_a_key_that_is_not_built_yet_is_refused_by_name(key: str) -> None:

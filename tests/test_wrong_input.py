@@ -109,6 +109,7 @@ CASES = {
     "frozen without weights": Case("frozen_epochs: is for nets that start from weights", params(frozen_epochs=1)),
     "a weight of nothing extra": Case("params.extra_weight: is for extra training data", params(extra_weight=1)),
     "extra data that are not there": Case("no such file", data(extra="none.csv"), (), "none.csv"),
+    "an objective that is not there": Case("there is no module 'mine'", {"objective": "mine:f"}),
     "low above high": Case("params.lr: low must be below high", params(lr={"low": 0.1, "high": 0.01})),
     "a log range at zero": Case("a log range must begin above 0", params(weight_decay=RANGE | {"log": True})),
     "an empty list": Case("params.lr: the list of choices is empty", params(lr=[])),
@@ -177,7 +178,7 @@ CASES = {
 NOT_BUILT = {
     "search.prune": "asha", "search.sampler": "tpe", "search.spare": 0.1,
     "squeeze.prolong": 2, "storage": {},
-    "track": "mlflow", "objective": "mine:f",
+    "track": "mlflow",
 }  # fmt: skip
 for key, value in NOT_BUILT.items():
     section, _, name = key.rpartition(".")

@@ -43,11 +43,13 @@ class Record:
     snapshots: dict[str, dict[str, float]] = field(default_factory=dict)
     best_kind: str = "best"
     stopped: bool = False
+    own: bool = False  # trained by a function of the user's own, which says when it ends
 
     @property
     def ended(self) -> bool:
         """Whether it failed, stopped early or reached its last epoch."""
-        return self.failure is not None or self.stopped or self.epoch >= int(self.params["epochs"])
+        whole = not self.own and self.epoch >= int(self.params["epochs"])
+        return self.failure is not None or self.stopped or whole
 
 
 @dataclass(frozen=True)
@@ -172,11 +174,11 @@ def _sound(record: Record) -> Record:
         "failure": str | None,
         "curve": list,
     }
-    kinds |= {"average_curve": list, "snapshots": dict, "best_kind": str, "stopped": bool}
+    kinds |= {"average_curve": list, "snapshots": dict, "best_kind": str, "stopped": bool, "own": bool}
     for name, kind in kinds.items():
         if not isinstance(getattr(record, name), kind):
             raise TypeError(f"{name} is a {type(getattr(record, name)).__name__}")
-    if not isinstance(record.params["epochs"], int):
+    if not record.own and not isinstance(record.params["epochs"], int):
         raise TypeError("params.epochs is no number")
     return record
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from hpsearch.code import Reference
 from hpsearch.data.dataset import Arrays
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS, Own
@@ -32,6 +35,8 @@ class Job:
     evaluate: int = 1
     plan: Plan | None = None
     metric: Own | None = None  # of the user's own
+    objective: Reference | None = None  # a training function of the user's own
+    test_y: np.ndarray | None = None  # which its predictions are held against in shape
     data: str | None = None  # a hash of the study's data
     checkpoint_s: float = 60.0  # from one store of a leg's rows to the next
     hang_s: float | None = None  # without an epoch's end for so long, a leg's process is ended

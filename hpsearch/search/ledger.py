@@ -300,8 +300,8 @@ def _sound(row: dict[str, Any]) -> dict[str, Any]:
         numbers = [*outcome.scores.values(), *([row["value"]] if row["state"] == "complete" else [])]
         if not isinstance(outcome.leg, int) or not all(isinstance(number, float) for number in numbers):
             raise ValueError(f"trial {row['number']} has no sound outcome")
-        if row["state"] == "complete" and not {"log_loss", "rmse"} & outcome.scores.keys():
-            raise ValueError(f"trial {row['number']} has neither a log loss nor an rmse")
+        if row["state"] == "complete" and not outcome.scores:
+            raise ValueError(f"trial {row['number']} has no score")
     elif row["state"] in ("complete", "failed"):
         raise ValueError(f"trial {row['number']} ended without an outcome")
     return row

@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
+from hpsearch.code import Reference
 from hpsearch.data.dataset import Arrays
 from hpsearch.errors import DamagedError
 from hpsearch.files import set_aside
@@ -25,6 +27,7 @@ from hpsearch.pack import checkpoint
 from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.train import Pack, Settings
 from hpsearch.search.messages import Outcome
+from hpsearch.search.objective import run_objective
 from hpsearch.search.packing import Leg
 
 _BEAT_S = 0.5
@@ -42,6 +45,8 @@ class Work:
     checkpoint_s: float = 60.0
     hang_s: float | None = None  # without an epoch's end for so long, the process is ended
     metric: Own | None = None  # of the user's own
+    objective: Reference | None = None  # a training function of the user's own
+    test_rows: np.ndarray | None = None  # the test part's targets, for the shape of its predictions
 
 
 class Listener(Protocol):
@@ -69,9 +74,11 @@ def run_leg(
     path, about = folder.rows(leg.leg), asdict(leg)
     log = _log(folder.leg_log(leg.leg))
     with watched(folder.hang(leg.leg), work.hang_s) as alive:
-        states = _states(folder, leg, params, log)
+        states = _states(folder, leg, params, work.objective is not None, log)
+        if work.objective is not None:
+            states = _called(work, leg, states, arrays, listener, alive, log)
         going = [state for state in states if not state.record.ended]
-        if going:
+        if going and work.objective is None:
             ended = [state for state in states if state.record.ended]
             settings = Settings(work.seed, work.net.factory(), leg.forward, work.device, work.evaluate)
             pack = _checked(Pack(settings, arrays, going), going, log)
@@ -92,7 +99,42 @@ def run_leg(
     return outcomes
 
 
-def _states(folder: Folder, leg: Leg, params: Sequence[Mapping[str, Any]], log: logging.Logger) -> list[RowState]:
+def _called(
+    work: Work,
+    leg: Leg,
+    states: Sequence[RowState],
+    arrays: Arrays,
+    listener: Listener,
+    alive: Callable[[], None],
+    log: logging.Logger,
+) -> list[RowState]:
+    """The leg's trials, those that have not ended trained by the user's function."""
+
+    def going_on(record: Record) -> bool:
+        alive()
+        value = record.best.get(arrays.metric)
+        log.info("epoch %d, best %s %s", record.epoch, arrays.metric, value)
+        return listener.beat(0.5)  # nobody knows how far it is
+
+    assert work.objective is not None
+    done: list[RowState] = []
+    test_y = np.zeros(0) if work.test_rows is None else work.test_rows
+    for state in states:
+        if not state.record.ended:
+            began, record = time.monotonic(), state.record
+            found = run_objective(
+                work.objective, record.trial, record.params, Folder(Path(work.root)), arrays, test_y, going_on, log
+            )
+            if found is not None:
+                found.record.seconds = time.monotonic() - began
+                state = found
+        done.append(state)
+    return done
+
+
+def _states(
+    folder: Folder, leg: Leg, params: Sequence[Mapping[str, Any]], own: bool, log: logging.Logger
+) -> list[RowState]:
     """The leg's rows, from disk as far as they are there, else at their first epoch."""
     trials = ", ".join(map(str, leg.trials))
     why = " ".join(leg.why.split())  # a plan may come from anybody
@@ -100,7 +142,8 @@ def _states(folder: Folder, leg: Leg, params: Sequence[Mapping[str, Any]], log: 
     found = _stored_states(folder, leg, log)
     if found:
         log.info("%d rows go on from disk", len(found))
-    return [found.get(t) or RowState(Record(t, dict(p)), {}) for t, p in zip(leg.trials, params, strict=True)]
+    fresh = [RowState(Record(t, dict(p), own=own), {}) for t, p in zip(leg.trials, params, strict=True)]
+    return [found.get(state.record.trial) or state for state in fresh]
 
 
 def _stored_states(folder: Folder, leg: Leg, log: logging.Logger) -> dict[int, RowState]:

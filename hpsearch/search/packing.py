@@ -148,6 +148,12 @@ def pack(
     ]
 
 
+def singles(trials: Iterable[int], threads: int, first: int = 0) -> list[Leg]:
+    """A leg for each trial, in order: of those that a function of the user's own trains."""
+    why = "a training function of the user's own"
+    return [Leg(first + i, (trial,), "loop", threads, 1.0, why) for i, trial in enumerate(trials)]
+
+
 def _even(trials: Sequence[int], count: int) -> list[Sequence[int]]:
     bounds = [round(i * len(trials) / count) for i in range(count + 1)]
     return [trials[a:b] for a, b in pairwise(bounds)]

@@ -147,7 +147,10 @@ class _Fit(threading.Thread):
         self.error: BaseException | None = None
         self._scratch = tempfile.mkdtemp(prefix="hpsearch-tune-")
         root = str(job.folder.root.resolve())
-        work = Work(root, job.seed, job.net, job.device, job.evaluate, job.checkpoint_s, job.hang_s, job.metric)
+        work = Work(
+            root, job.seed, job.net, job.device, job.evaluate, job.checkpoint_s, job.hang_s, job.metric,
+            job.objective, job.test_y,
+        )  # fmt: skip
         arrays = ray.put(job.arrays)  # once; workers on a machine share it without copying
         trainable = tune.with_parameters(LegTrainable, work=work, arrays=arrays, ledger=ledger)
         self._tuner = tune.Tuner(

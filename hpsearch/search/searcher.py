@@ -49,6 +49,10 @@ class Legs(Searcher):
         self._probes: dict[str, Probe] = {}
         self._probe_deaths: dict[str, int] = {}
         missing = sorted(found.todo - self.plan.trials)
+        if job.objective is not None:
+            threads = max((os.cpu_count() or 1) // job.workers, 1)
+            self.plan = self.plan.extended(packing.singles(missing, threads, found.next_leg))
+            missing = []
         self._groups = packing.by_shape({number: job.params[number] for number in missing}, job.structural)
         shapes = [
             Shape(name, [job.params[trial] for trial in trials[:64]], len(trials))

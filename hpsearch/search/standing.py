@@ -14,7 +14,7 @@ def ranked(rows: Sequence[Row], direction: str) -> list[Row]:
 
     def rank(row: Row) -> tuple[float, float, int]:
         scores = row["outcome"]["scores"]
-        proper = scores["log_loss"] if "log_loss" in scores else scores["rmse"]
+        proper = scores.get("log_loss", scores.get("rmse", 0.0))
         return -sign * row["value"], proper, row["number"]
 
     return sorted((row for row in rows if row["state"] == "complete"), key=rank)

@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -49,7 +49,7 @@ class Squeezed:
     """The results as `summary.json` has them, and the nets behind them."""
 
     best: dict[str, Any]
-    ensemble: dict[str, Any]
+    ensemble: dict[str, Any] | None
     student: dict[str, Any] | None = None
     teams: dict[str, Team] = field(default_factory=dict)
 
@@ -77,16 +77,16 @@ def squeeze(
     """
     arrays = prepared.arrays
     library = candidates(folder, rows, arrays)
-    best, (ensemble, members) = library[0], _ensemble(library, prepared)
+    best, (ensemble, members) = library[0], choose(library, prepared)
     result = Squeezed({"trial": best.trial}, ensemble)
     result.teams["best"] = Team([net_of(best, prepared.net, arrays)])
     nets = [net_of(member, prepared.net, arrays) for member in members]
     result.teams["ensemble"] = Team(nets, ensemble["weights"])
     if prepared.study.squeeze.student is not None:
         report.stage("distil")
-        _distil(folder.student, prepared, best, result, workers, report)
+        _distil(folder.student, prepared, best, result, ensemble, workers, report)
     result.best |= result.teams["best"].scores(prepared)
-    result.ensemble |= result.teams["ensemble"].scores(prepared)
+    ensemble |= result.teams["ensemble"].scores(prepared)
     if result.student is not None:
         result.student |= result.teams["student"].scores(prepared)
         result.student["alone"] |= result.teams["alone"].scores(prepared)
@@ -94,7 +94,8 @@ def squeeze(
     return result
 
 
-def _ensemble(library: Sequence[Candidate], prepared: Prepared) -> tuple[dict[str, Any], list[Candidate]]:
+def choose(library: Sequence[Candidate], prepared: Prepared) -> tuple[dict[str, Any], list[Candidate]]:
+    """The ensemble's members among the candidates, by the validation part alone, and what is said of them."""
     arrays, size = prepared.arrays, prepared.study.squeeze.ensemble
     task, metric, y = arrays.target.task, arrays.metric, arrays.validation.y
     predictions = np.stack([candidate.prediction for candidate in library])
@@ -110,7 +111,13 @@ def _ensemble(library: Sequence[Candidate], prepared: Prepared) -> tuple[dict[st
 
 
 def _distil(
-    folder: Folder, prepared: Prepared, best: Candidate, result: Squeezed, workers: int, report: Reporter
+    folder: Folder,
+    prepared: Prepared,
+    best: Candidate,
+    result: Squeezed,
+    ensemble: Mapping[str, Any],
+    workers: int,
+    report: Reporter,
 ) -> None:
     """Trains students and their twins without a teacher, and picks the best of each on validation."""
     study = prepared.study
@@ -126,9 +133,7 @@ def _distil(
         workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, metric=prepared.metric,
         **{**prepared.care, "budget_bytes": math.inf},
     )  # fmt: skip
-    _begin_anew_if_changed(
-        folder, {"draws": draws, "teacher": [result.ensemble["members"], result.ensemble["weights"]]}
-    )
+    _begin_anew_if_changed(folder, {"draws": draws, "teacher": [ensemble["members"], ensemble["weights"]]})
     report.note(f"distil: {count} students of the ensemble, and {count} of the same nets without a teacher")
     runner.run(job, None, report)
     rows = ledger.read(folder.ledger, job.name)

@@ -203,7 +203,7 @@ def test_a_journal_of_nonsense_is_set_aside(line: dict[str, Any], tmp_path: Path
 @pytest.mark.parametrize(
     ("sound", "odd"),
     [
-        ('"scores":{"log_loss":', '"scores":{"other":'),
+        ('"scores":{"log_loss":0.5}', '"scores":{}'),
         ('"values":[', '"values":null,"x":['),
         ('"leg":0', '"leg":"../x"'),
     ],
