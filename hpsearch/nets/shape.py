@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
+
+if TYPE_CHECKING:  # an export's preprocessing is read where there is no torch
+    from torch import nn
 
 Params = Mapping[str, Any]
 
@@ -27,4 +29,4 @@ class Shape:
     layout: Layout | None = None
 
 
-Factory = Callable[[Params, Shape], nn.Module]
+Factory = Callable[[Params, Shape], "nn.Module"]
