@@ -97,6 +97,7 @@ def search(
 
     study, space = prepared.study, prepared.space
     draws = prepared.draws()
+    timeout_s = seconds(study.search.timeout) if study.search.timeout else None
     job = Job(
         name=study.name, folder=folder, seed=study.seed, net=prepared.net,
         entries=[Entry(params, *drawn_and_fixed(space, params, n)) for n, params in enumerate(draws)],
@@ -104,9 +105,9 @@ def search(
         objective=prepared.objective, test_y=prepared.dataset.test.y,
         structural=space.structural(), metric=prepared.metric,
         arrays=prepared.arrays, workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, plan=plan,
-        data=prepared.dataset.fingerprint(), **prepared.care,
+        data=prepared.dataset.fingerprint(), timeout_s=timeout_s, **prepared.care,
     )  # fmt: skip
-    deadline = time.monotonic() + seconds(study.search.timeout) if study.search.timeout else None
+    deadline = time.monotonic() + timeout_s if timeout_s is not None else None
     runner.run(job, deadline, report)
     rows = ledger.read(folder.ledger, study.name)
     write_trials(folder, rows, space.listed())

@@ -38,6 +38,7 @@ class Job:
     objective: Reference | None = None  # a training function of the user's own
     test_y: np.ndarray | None = None  # which its predictions are held against in shape
     data: str | None = None  # a hash of the study's data
+    timeout_s: float | None = None  # that the search may take
     checkpoint_s: float = 60.0  # from one store of a leg's rows to the next
     hang_s: float | None = None  # without an epoch's end for so long, a leg's process is ended
     budget_bytes: float = 10e9  # of finished trials' rows on disk

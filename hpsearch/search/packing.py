@@ -118,16 +118,25 @@ def by_shape(params: Mapping[int, Mapping[str, Any]], structural: Sequence[str])
 
 
 def pack(
-    groups: Mapping[str, Sequence[int]], probes: Mapping[str, Probe], workers: int, cpus: int, first: int = 0
+    groups: Mapping[str, Sequence[int]],
+    probes: Mapping[str, Probe],
+    workers: int,
+    cpus: int,
+    first: int = 0,
+    most: Mapping[str, int] | None = None,
 ) -> list[Leg]:
     """Cuts each shape's trials into packs of even size, at most as many rows as its probe found best.
 
     When that leaves too few packs to keep the workers busy, the packs that take longest are halved. Legs come
     longest first.
+
+    `most` are numbers of rows that a search with a timeout can train to their end. Its legs come in the order of
+    their trials: what is finished when it is over is then no matter of size.
     """
     packs: list[tuple[str, list[int]]] = []
     for shape, trials in groups.items():
-        count = math.ceil(len(trials) / max(probes[shape].rows, 1))
+        rows = min(probes[shape].rows, len(trials) if most is None else most[shape])
+        count = math.ceil(len(trials) / max(rows, 1))
         packs += [(shape, list(part)) for part in _even(trials, count)]
 
     def cost(entry: tuple[str, list[int]]) -> float:
@@ -140,7 +149,7 @@ def pack(
             break
         packs.remove(longest)
         packs += [(longest[0], list(part)) for part in _even(longest[1], 2)]
-    packs.sort(key=lambda entry: (-cost(entry), entry[1][0]))
+    packs.sort(key=lambda entry: (-cost(entry) if most is None else 0.0, entry[1][0]))
     threads = max(1, cpus // max(workers, 1)) if len(packs) >= workers else max(1, cpus // len(packs))
     return [
         Leg(first + i, tuple(trials), probes[shape].forward, threads, probes[shape].row_ms, probes[shape].why)

@@ -1,7 +1,8 @@
 """Hands a search's work to Ray Tune."""
 
+import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +19,7 @@ from hpsearch.search.recover import Found
 from hpsearch.search.worker import Shape
 
 _ATTEMPTS = 3  # of a leg, before its rows are split; one that did not fit in memory is split at once
+_PROBED = 0.15  # of a timeout that trying nets out may take; what is left out waits for the next launch
 _STAGED = 2  # legs a worker that Tune is given: it ends an actor for which no leg is waiting
 
 
@@ -46,7 +48,7 @@ class Legs(Searcher):
         self._attempts: dict[int, int] = {}
         narrow = ray.cluster_resources()["CPU"] <= job.workers  # then Ray itself holds back what is too many
         self._most = job.workers * (_STAGED if narrow else 1)
-        self._probes: dict[str, Probe] = {}
+        self._probes: dict[str, Probe | None] = {}
         self._probe_deaths: dict[str, int] = {}
         missing = sorted(found.todo - self.plan.trials)
         if job.objective is not None:
@@ -68,7 +70,8 @@ class Legs(Searcher):
         open_for_more = not self.stopping and legs < self._most
         if open_for_more and self._to_probe:
             shapes = self._running[trial_id] = self._to_probe.pop(0)
-            return {"shapes": shapes, "workers": self.job.workers}
+            budget = math.inf if self.job.timeout_s is None else _PROBED * self.job.timeout_s
+            return {"shapes": shapes, "workers": self.job.workers, "budget_s": budget}
         if open_for_more and self._queue:
             leg = self._running[trial_id] = self._queue.pop(0)
             params = [self.job.params[trial] for trial in leg.trials]
@@ -145,23 +148,42 @@ class Legs(Searcher):
             return Failure("hang", text)
         return failure
 
-    def _take_in(self, probes: Mapping[str, Probe]) -> None:
-        """Once every shape is probed there is a plan."""
+    def _take_in(self, probes: Mapping[str, Probe | None]) -> None:
+        """Once every shape is probed, or left out for want of time, there is a plan."""
         known = len(self._probes)
         self._probes |= probes
         for name, probe in probes.items():
-            if not probe.ms.keys() <= {"loop"} or (probe.rows == 1 and not probe.ms):
+            if probe is None or not probe.ms.keys() <= {"loop"} or (probe.rows == 1 and not probe.ms):
                 continue
             self._tell(f"{name or 'the net'}: trials are looped: {probe.why}")
         if known < len(self._groups) == len(self._probes):
             self._make_plan()
 
     def _make_plan(self) -> None:
-        legs = packing.pack(self._groups, self._probes, self.job.workers, os.cpu_count() or 1, self._next_leg)
+        cpus = os.cpu_count() or 1
+        probes = {name: probe for name, probe in self._probes.items() if probe is not None}
+        groups = {name: trials for name, trials in self._groups.items() if name in probes}
+        legs = packing.pack(
+            groups, probes, self.job.workers, cpus, self._next_leg, self._rows_in_time(groups, probes)
+        )
         self.plan = self.plan.extended(legs)
         self._enqueue()
         if not self._queue:
             self._let_workers_go()
+
+    def _rows_in_time(
+        self, groups: Mapping[str, Sequence[int]], probes: Mapping[str, Probe]
+    ) -> dict[str, int] | None:
+        """How many rows of each shape train to their end in a fourth of the timeout, as its probe says."""
+        if self.job.timeout_s is None:
+            return None
+        found = {}
+        for shape, trials in groups.items():
+            params = self.job.params[trials[0]]
+            steps = max(len(self.job.arrays.train.y) // int(params["batch_size"]), 1) * int(params["epochs"])
+            row_s = probes[shape].row_ms * steps / 1000
+            found[shape] = max(int(self.job.timeout_s / 4 / max(row_s, 1e-9)), 1)
+        return found
 
     def _let_workers_go(self) -> None:
         """Ends the trials that probed. Earlier, Tune might end their actors: no leg would wait for them."""

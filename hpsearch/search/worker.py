@@ -63,7 +63,7 @@ class LegTrainable(tune.Trainable):
                 self._run(config["leg"], config["params"])
             elif self.iteration == 0:
                 shapes, workers = config["shapes"], config["workers"]
-                return {"probes": _probe_shapes(shapes, self.work, self.arrays, workers)}
+                return {"probes": _probe_shapes(shapes, self.work, self.arrays, workers, config["budget_s"])}
             else:
                 while ray.get(self.ledger.awaits_plan.remote()):
                     time.sleep(_POLL_S)
@@ -118,15 +118,25 @@ def _failure(error: BaseException) -> Failure:
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|bad_alloc|cannot allocate memory", re.IGNORECASE)
 
 
-def _probe_shapes(shapes: Sequence[Shape], work: Work, arrays: Arrays, workers: int) -> list[Any]:
-    """Probes shapes on a worker, so that they are measured where they will train; pairs of name and probe."""
+def _probe_shapes(
+    shapes: Sequence[Shape], work: Work, arrays: Arrays, workers: int, budget_s: float
+) -> list[tuple[str, Probe | None]]:
+    """Probes shapes on a worker, so that they are measured where they will train; pairs of name and probe.
+
+    Once the budget is over the others are left out: None.
+    """
     import torch
 
     torch.set_num_threads(1)
     settings = Settings(work.seed, work.net.factory(), "vmap", work.device)
     memory = _free_memory(work.device) / (2 * workers)
+    end = time.monotonic() + budget_s
+    found: list[tuple[str, Probe | None]] = []
     with watched(Folder(Path(work.root)).probe_hang(os.getpid()), work.hang_s) as alive:
-        return [(shape.name, _probe(shape, settings, arrays, memory, alive)) for shape in shapes]
+        for shape in shapes:
+            late = bool(found) and time.monotonic() > end
+            found.append((shape.name, None if late else _probe(shape, settings, arrays, memory, alive)))
+    return found
 
 
 def _probe(shape: Shape, settings: Settings, arrays: Arrays, memory: float, alive: Callable[[], None]) -> Probe:

@@ -76,3 +76,14 @@ def test_what_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(UserError, match=r"plan\.json: is "):
         read(tmp_path / "plan.json")
+
+
+def test_with_a_timeout_packs_are_as_small_as_it_needs_and_come_in_the_trials_order() -> None:
+    groups = {"large": range(1, 64, 2), "small": range(0, 64, 2)}
+    probes = {"large": probe(64), "small": probe(64)}
+    legs = pack(groups, probes, workers=2, cpus=2, most={"large": 4, "small": 16})
+    sizes = {len(leg.trials) for leg in legs if leg.trials[0] % 2 == 1}
+    assert max(sizes) <= 4
+    assert max(len(leg.trials) for leg in legs) <= 16
+    assert [leg.trials[0] for leg in legs] == sorted(leg.trials[0] for leg in legs)
+    assert sorted(trial for leg in legs for trial in leg.trials) == list(range(64))
