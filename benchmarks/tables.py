@@ -122,7 +122,7 @@ def boosting(data: Set, seconds: float, seed: int) -> dict[str, Any]:
             "min_samples_leaf": round(2 ** rng.uniform(0, 6.5)),
             "l2_regularization": float(10 ** rng.uniform(-6, 1)),
             "max_features": float(rng.uniform(0.3, 1)),
-            "max_iter": 500, "early_stopping": True, "n_iter_no_change": 20, 
+            "max_iter": 500, "early_stopping": True, "n_iter_no_change": 20,
             "random_state": int(rng.integers(1e9)),
         }  # fmt: skip
         kind = HistGradientBoostingClassifier if data.classification else HistGradientBoostingRegressor

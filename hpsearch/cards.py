@@ -15,6 +15,7 @@ from hpsearch.nets.layers import Dropout, Skip, SpatialDropout
 from hpsearch.nets.mlp import MLP
 from hpsearch.nets.resnet import ResNet
 from hpsearch.nets.tables import TableInput
+from hpsearch.pack.examples import share_of
 from hpsearch.pack.first import body_of, first_net
 from hpsearch.tricks import augment, averaging, mixing, optimizers, schedules
 from hpsearch.tricks import losses as losses_
@@ -39,7 +40,8 @@ Card = Callable[..., Any] | str  # something with a docstring, or a text
 
 # parameter → its cards: what it does, its range, what it costs, what it fights with, where it comes from
 CARDS: dict[str, tuple[Card, ...]] = {
-    "features": (Select,), "scaling": (Quantile,), "image_size": (Resize,),
+    "features": (Select,), "scaling": (Quantile,), "image_size": (Resize,), "image_start": (augment.grown,),
+    "train_share": (share_of,),
     **dict.fromkeys(("embedding", "periodic", "periodic_scale"), (TableInput,)),
     "epochs": ("Passes over the training part. Schedules and spans are shares of a trial's own epochs.",),
     "batch_size": (
@@ -84,6 +86,8 @@ class Row(NamedTuple):
 
 
 RECIPE = {
+    "G1": Row("more data: what it would buy", ("train_share",),
+              "pack/test_share.py::test_a_share_trains_on_its_own_examples_alone"),
     "G2": Row("data augmentation",
               ("shift", "flip", "rotation", "scale", "erasing", "brightness", "contrast", "noise"),
               "tricks/test_augment.py::test_moves_are_scipys_affine_transform"),
@@ -91,7 +95,7 @@ RECIPE = {
               "pack/test_augment.py::test_a_packs_batches_are_mixed_with_their_targets"),
     "G4": Row("pretraining", ("frozen_epochs",),
               "pack/test_pretrained.py::test_a_net_starts_from_the_weights_whose_names_and_shapes_are_its_own"),
-    "G6": Row("smaller input", ("image_size", "features"),
+    "G6": Row("smaller input, also growing", ("image_size", "image_start", "features"),
               "nets/test_front.py::test_the_most_telling_features_are_kept"),
     "G7": Row("smaller net", ("width", "depth", "head"),
               "nets/test_resnet.py::test_a_pooled_head_is_smaller_and_takes_images_of_any_size"),

@@ -105,6 +105,18 @@ KNOBS: dict[str, Knob] = {
     "periodic": Knob(int, 0, low=0, high=512, off=0, structural=True, of=_FLAT, nets=("mlp",)),
     "periodic_scale": Knob(float, 1.0, low=0, open_low=True, of=_FLAT, nets=("mlp",)),
     "image_size": Knob(int, 0, low=0, high=4096, off=0, structural=True, of=("images",)),
+    "image_start": Knob(
+        int,
+        0,
+        low=0,
+        high=4096,
+        off=0,
+        structural=True,
+        of=("images",),
+        nets=("resnet",),
+        needs=("head", "pooled"),
+    ),
+    "train_share": Knob(float, 1.0, low=0, open_low=True, high=1, off=1.0, structural=True),
     # the training inputs alone
     "shift": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, of=("images",)),
     "flip": Knob(float, 0.0, low=0, high=1, off=0.0, of=("images",)),

@@ -46,6 +46,7 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
         parameters = ordered([*listed.values(), *defaults])
     except ValueError as error:
         raise UserError(f"{place}: params: the conditions of {error} go round in a circle") from None
+    parameters = tuple(_of_growing(p, parameters) for p in parameters)
     _check_blocks(parameters, place)
     enqueued = tuple(_enqueued(entry, i, listed, knobs, place) for i, entry in enumerate(study.search.enqueue))
     space = Space(study.seed, study.search.block, parameters, enqueued)
@@ -259,6 +260,12 @@ def _with_conditions(
             raise UserError(f"{where}: {other_name} is never {impossible[0]!r}; {_possible(other)}")
         when.append((other_name, values))
     return replace(parameter, when=tuple(when))
+
+
+def _of_growing(parameter: Parameter, parameters: Sequence[Parameter]) -> Parameter:
+    """Beside images that grow the epochs are structural: the rows of a pack grow together."""
+    grows = [p for p in parameters if p.name == "image_start" and not (p.distribution is None and not p.fixed)]
+    return replace(parameter, structural=True) if grows and parameter.name == "epochs" else parameter
 
 
 def _enqueued(

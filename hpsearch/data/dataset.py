@@ -24,6 +24,11 @@ class Part:
     weight: np.ndarray | None = None
     extra: np.ndarray | None = None
 
+    def at(self, places: np.ndarray) -> "Part":
+        """The examples at these places."""
+        found = (self.x, self.y, self.index, self.weight, self.extra)
+        return Part(*(None if array is None else array[places] for array in found))  # type: ignore[arg-type]
+
     @property
     def own_y(self) -> np.ndarray:
         """The targets without those of extra data."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
 from hpsearch.tricks.losses import Targets
 
@@ -40,13 +41,32 @@ def passed(x: np.ndarray, front: nn.Module | None) -> np.ndarray:
     return torch.cat(parts).numpy()
 
 
+def share_of(arrays: Arrays, share: float, seed: int) -> np.ndarray | None:
+    """The places of a share of the training examples, the same for every trial of a study; None of all.
+
+    `train_share` answers what more data would buy: a learning curve over shares. Smaller shares are parts of
+    larger ones.
+    """
+    count = len(arrays.train.y)
+    if share >= 1:
+        return None
+    order = keyed.permutations(keyed.keys(seed, [0], "train share"), count)[0]
+    return np.sort(order[: max(round(share * count), 1)])
+
+
 class Examples:
     """The training and the validation part as tensors; every row draws its batches from the same."""
 
     def __init__(
-        self, arrays: Arrays, device: torch.device, dtype: torch.dtype, front: nn.Module | None = None
+        self,
+        arrays: Arrays,
+        device: torch.device,
+        dtype: torch.dtype,
+        front: nn.Module | None = None,
+        kept: np.ndarray | None = None,
     ) -> None:
-        """`front` is what inputs pass through before a net."""
+        """`front` is what inputs pass through before a net, `kept` the places of the examples that are trained on."""
+        train = arrays.train if kept is None else arrays.train.at(kept)
 
         def place(array: np.ndarray) -> Tensor:
             with warnings.catch_warnings():
@@ -55,12 +75,13 @@ class Examples:
             return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
         self.device = device
-        self.x, self.y = place(passed(arrays.train.x, front)), place(arrays.target.scaled(arrays.train.y))
+        self.x, self.y = place(passed(train.x, front)), place(arrays.target.scaled(train.y))
         self.x_validation = place(passed(arrays.validation.x, front))
         self.y_validation = torch.tensor(arrays.validation.y, device=device)  # in its own precision
-        self.teacher = None if arrays.teacher is None else place(arrays.teacher)
-        self.weight = None if arrays.train.weight is None else place(arrays.train.weight)
-        self.extra = None if arrays.train.extra is None else place(arrays.train.extra)
+        teacher = arrays.teacher if arrays.teacher is None or kept is None else arrays.teacher[kept]
+        self.teacher = None if teacher is None else place(teacher)
+        self.weight = None if train.weight is None else place(train.weight)
+        self.extra = None if train.extra is None else place(train.extra)
 
     def __len__(self) -> int:
         return len(self.y)

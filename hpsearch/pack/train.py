@@ -17,6 +17,7 @@ from torch import Tensor
 from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
 from hpsearch.metrics import METRICS, PROPER
+from hpsearch.nets.front import resampling
 from hpsearch.nets.shape import Factory
 from hpsearch.pack import snapshots
 from hpsearch.pack.augment import Augment
@@ -24,13 +25,14 @@ from hpsearch.pack.average import Average
 from hpsearch.pack.best import Best, rank
 from hpsearch.pack.chance import Chance
 from hpsearch.pack.checkpoint import Record, RowState
-from hpsearch.pack.examples import Examples
+from hpsearch.pack.examples import Batch, Examples, share_of
 from hpsearch.pack.first import body_of, first_net
 from hpsearch.pack.forward import PREDICT, REFRESH, TRAIN, disagreement
 from hpsearch.pack.front import front_of
 from hpsearch.pack.loss import Losses
 from hpsearch.pack.rows import Rows
 from hpsearch.pack.update import Update
+from hpsearch.tricks.augment import grown
 
 _STATISTICS = 32  # batches over which the batch norms of averaged weights are estimated
 _PART = 512  # validation examples at a time; the same for any number of rows, for the same bits
@@ -71,7 +73,8 @@ class Pack:
             for p, trial in zip(params, trials, strict=True)
         ]
         self.rows = Rows(modules, torch.device(settings.device))
-        self.examples = Examples(arrays, self.rows.device, settings.dtype, front)
+        kept = share_of(arrays, float(params[0]["train_share"]), settings.seed)
+        self.examples = Examples(arrays, self.rows.device, settings.dtype, front, kept)
         self.batch = min(int(params[0]["batch_size"]), len(self.examples))
         self.steps = max(len(self.examples) // self.batch, 1)  # an epoch leaves out what fills no batch
         self.body = body_of(self.rows, shape.outputs) if params[0]["frozen_epochs"] else None
@@ -166,13 +169,27 @@ class Pack:
         sums_K = torch.zeros(len(self.records), dtype=torch.float64, device=self.rows.device)
         for s in range(steps):
             batch = self.examples.batch(order_KN[:, s * self.batch : (s + 1) * self.batch])
-            batch = self.augment(self.losses.weighted(batch), epochs, s)
+            batch = self.augment(self.losses.weighted(self._small(batch, epochs)), epochs, s)
             self.chance.fill(epochs, s)
             sums_K += TRAIN[self.settings.forward](self.rows, batch.x, partial(self.losses, batch=batch))
             with self._frozen(epochs):
                 self.update.step(s)
             self.average.step(s)
         return sums_K / steps
+
+    def _small(self, batch: Batch, epochs: np.ndarray) -> Batch:
+        """The batch at the size to which its images have grown in these epochs."""
+        params, full = self.records[0].params, batch.x.shape[-1]
+        start = int(params.get("image_start") or 0)
+        if not start or batch.x.dim() != 5:
+            return batch
+        if len(set(epochs.tolist())) > 1 or len({r.params["epochs"] for r in self.records}) > 1:
+            raise ValueError("the rows of a pack whose images grow share their epoch")
+        size = grown(float(epochs[0]) / int(params["epochs"]), start, full)
+        if size == full:
+            return batch
+        rows, columns = (resampling(side, size).to(batch.x) for side in batch.x.shape[-2:])
+        return replace(batch, x=rows @ batch.x @ columns.T)
 
     @contextmanager
     def _frozen(self, epochs: np.ndarray) -> Iterator[None]:

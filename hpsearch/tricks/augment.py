@@ -49,6 +49,17 @@ def moved(
     return out.view(x_KNCHW.shape)
 
 
+def grown(progress: float, start: int, full: int) -> int:
+    """Pixels a side of training images that start small and grow: even, `start` at first, `full` from the middle on.
+
+    `image_start` is the first size (Howard 2018, fast.ai's progressive resizing; Tan & Le 2021, EfficientNetV2).
+    Early epochs then cost less, in the square of the size. For nets that take any size: a pooled head. Evaluation
+    has the full size throughout. Structural, and so are the epochs beside it: the rows of a pack grow together.
+    """
+    size = start + (full - start) * min(2 * progress, 1.0)
+    return full if 2 * progress >= 1 or start >= full else min(2 * round(size / 2), full)
+
+
 def erased(x_KNCHW: Tensor, erasing_K: Tensor, u_KN5: Tensor) -> Tensor:
     """Random erasing: with this probability a rectangle of 2 to 33 % of an image is set to the mean.
 
