@@ -65,7 +65,7 @@ class Examples:
         front: nn.Module | None = None,
         kept: np.ndarray | None = None,
     ) -> None:
-        """`front` is what inputs pass through before a net, `kept` the places of the examples that are trained on."""
+        """`front` is what inputs pass through before a net, `kept` the places of the examples to train on."""
         train = arrays.train if kept is None else arrays.train.at(kept)
 
         def place(array: np.ndarray) -> Tensor:

@@ -50,7 +50,7 @@ def moved(
 
 
 def grown(progress: float, start: int, full: int) -> int:
-    """Pixels a side of training images that start small and grow: even, `start` at first, `full` from the middle on.
+    """Pixels a side of training images that grow: even, `start` at first, `full` from the middle of the run on.
 
     `image_start` is the first size (Howard 2018, fast.ai's progressive resizing; Tan & Le 2021, EfficientNetV2).
     Early epochs then cost less, in the square of the size. For nets that take any size: a pooled head. Evaluation
