@@ -26,7 +26,7 @@ def launch(
         RunError: it failed while running.
     """
     from hpsearch import pipeline
-    from hpsearch.prepare import Overrides
+    from hpsearch.prepared import Overrides
     from hpsearch.run import open_run
 
     overrides = Overrides(trials, timeout, seed, workers)

@@ -14,7 +14,7 @@ from hpsearch.errors import DamagedError, UserError
 from hpsearch.export import manifest
 from hpsearch.files import read_json, set_aside, write_json, write_text
 from hpsearch.folder import Folder
-from hpsearch.prepare import Prepared
+from hpsearch.prepared import Prepared
 from hpsearch.search import ledger
 from hpsearch.search.packing import Plan
 from hpsearch.study import Study, dump_study, load_study

@@ -56,7 +56,7 @@ def launch(
 ) -> None:
     """Run a study to its end, or go on with it."""
     from hpsearch import pipeline
-    from hpsearch.prepare import Overrides
+    from hpsearch.prepared import Overrides
     from hpsearch.run import open_run
     from hpsearch.search.signals import TerminatedError, heard, signals_raise
     from hpsearch.terminal import Screen, show_end

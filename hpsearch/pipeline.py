@@ -9,7 +9,8 @@ from typing import Any
 from hpsearch import begun
 from hpsearch.folder import Folder
 from hpsearch.lock import hold, refuse_held
-from hpsearch.prepare import Overrides, Prepared, prepare
+from hpsearch.prepare import prepare
+from hpsearch.prepared import Overrides, Prepared
 from hpsearch.search import ledger, packing
 from hpsearch.search.messages import Entry
 from hpsearch.search.packing import Plan

@@ -8,7 +8,7 @@ import pandas as pd
 from hpsearch.files import finite, read_json, write_json, write_text
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS
-from hpsearch.prepare import Prepared
+from hpsearch.prepared import Prepared
 from hpsearch.squeeze.squeeze import Squeezed
 
 _STAGES = ("check", "search", "squeeze", "export", "report", "total")

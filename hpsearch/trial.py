@@ -10,7 +10,8 @@ from hpsearch.errors import UserError
 from hpsearch.folder import Folder
 from hpsearch.pack.checkpoint import Record
 from hpsearch.pack.train import Pack, Settings
-from hpsearch.prepare import Prepared, prepare
+from hpsearch.prepare import prepare
+from hpsearch.prepared import Prepared
 from hpsearch.search.objective import run_objective
 from hpsearch.search.progress import Reporter
 from hpsearch.space import draw

@@ -9,7 +9,8 @@ from PIL import Image
 
 import hpsearch
 from hpsearch.cli import main
-from hpsearch.prepare import Overrides, prepare
+from hpsearch.prepare import prepare
+from hpsearch.prepared import Overrides
 
 
 def init(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:

@@ -10,7 +10,7 @@ from hpsearch.files import finite, write_json
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS
 from hpsearch.pack import checkpoint
-from hpsearch.prepare import Prepared
+from hpsearch.prepared import Prepared
 from hpsearch.search import standing
 from hpsearch.search.progress import Reporter
 from hpsearch.search.shelf import Shelf

@@ -13,7 +13,7 @@ from torch import nn
 from hpsearch.errors import DamagedError, RunError
 from hpsearch.files import finite, read_json, write_json
 from hpsearch.folder import Folder
-from hpsearch.prepare import Prepared
+from hpsearch.prepared import Prepared
 from hpsearch.search import ledger, runner
 from hpsearch.search.job import Job
 from hpsearch.search.progress import Reporter

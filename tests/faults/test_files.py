@@ -13,7 +13,7 @@ from hpsearch.errors import RunError
 from hpsearch.files import read_json
 from hpsearch.folder import Folder
 from hpsearch.pack import checkpoint
-from hpsearch.prepare import Overrides
+from hpsearch.prepared import Overrides
 from hpsearch.search.packing import read
 from hpsearch.search.progress import Quiet
 from hpsearch.search.shelf import Shelf

@@ -13,7 +13,8 @@ from hpsearch import pipeline
 from hpsearch.errors import RunError, UserError
 from hpsearch.folder import Folder
 from hpsearch.pack import checkpoint
-from hpsearch.prepare import Overrides, prepare
+from hpsearch.prepare import prepare
+from hpsearch.prepared import Overrides
 from hpsearch.search import ledger
 from hpsearch.search.packing import read
 from hpsearch.search.progress import Quiet

@@ -1,0 +1,85 @@
+"""What a study names of the user's own is tried out once, on a few examples, before anything is written."""
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from hpsearch.code import Code, fault
+from hpsearch.errors import UserError
+from hpsearch.metrics import METRICS
+from hpsearch.nets import own
+from hpsearch.nets.build import build
+from hpsearch.pack.first import last_linear
+from hpsearch.pack.front import front_of
+from hpsearch.pack.pretrained import start_from
+from hpsearch.prepared import Prepared
+
+
+def try_metric(prepared: Prepared, code: Code) -> None:
+    """Scores a constant prediction of the validation part.
+
+    Raises:
+        UserError: it fails, or gives no number.
+    """
+    target, y = prepared.arrays.target, torch.from_numpy(prepared.arrays.validation.y.copy())
+    rows, classes = len(y), target.outputs
+    even = torch.full((1, rows, classes), -math.log(classes))
+    prediction = even if target.task == "classification" else torch.full((1, rows), target.mean).double()
+    where = f"{prepared.place}: search.metric: {code.spec}"
+    try:
+        value = float(METRICS[code.spec].score(prediction, y)[0])
+    except Exception as error:
+        raise UserError(f"{where} failed: {fault(error, code.file)}") from error
+    if math.isnan(value):
+        raise UserError(f"{where} gave NaN for a constant prediction")
+
+
+def try_weights(prepared: Prepared, tell: Callable[[str], None]) -> None:
+    """Tells which layers of the first trial's net start from the weights given.
+
+    Raises:
+        UserError: none does.
+    """
+    arrays, study = prepared.arrays, prepared.study
+    _, shape = front_of(prepared.params(0), arrays)
+    net = build(prepared.net.factory(), prepared.params(0), shape, seed=0)
+    loaded, drawn = start_from(net, arrays.weights or {})
+    place = f"{prepared.place}: init_from"
+    if not loaded:
+        given = ", ".join(sorted(arrays.weights or {})[:6])
+        raise UserError(
+            f"{place}: no tensor of {study.init_from} has the name and shape of one of the net's; it has {given}"
+        )
+    own = f"drawn anew: {', '.join(drawn)}" if drawn else "none is drawn anew"
+    tell(f"init_from: {len(loaded)} tensors loaded ({', '.join(loaded)}); {own}")
+
+
+def try_net(prepared: Prepared) -> None:
+    """Builds a net of the user's own with the first trial's params, and shows it a few examples.
+
+    Raises:
+        UserError: its code fails, or its outputs are not one row an example.
+    """
+    arrays, where = prepared.arrays, f"{prepared.place}: net: {prepared.study.net}"
+    params, (code, *_) = prepared.params(0), prepared.code
+    x = torch.from_numpy(arrays.train.x[:4].copy())
+    try:
+        front, shape = front_of(params, arrays)
+        net = build(prepared.net.factory(), params, shape, seed=0)
+        x = x if front is None else front(x)
+        wrong = own.wrong(net, x, arrays.target.outputs)
+    except Exception as error:
+        given = ", ".join(f"{name} {params[name]}" for name in prepared.net.takes)
+        told = fault(error, code.file)
+        raise UserError(f"{where}: failed{f' with {given}' if given else ''}: {told}") from error
+    if wrong is not None:
+        raise UserError(f"{where}: {wrong}")
+    if prepared.space.highest("prior_bias") and last_linear(net, arrays.target.outputs) is None:
+        raise UserError(f"{prepared.place}: params.prior_bias: {where} has no last linear layer with a bias")
+    for name, kinds in own.DROPOUTS.items():
+        if name in prepared.study.params and name not in prepared.net.takes and not own.drops(net, name):
+            raise UserError(
+                f"{prepared.place}: params.{name}: nobody takes it: {code.name} does not, and its net has no "
+                f"nn.{kinds[-1].__name__}"
+            )
