@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/blocks.py --data DIR --seeds 10
 
 Each seed and block searches the same space twice: for the same time (`--seconds` of search) and for the same
-number of trials. Told are the best validation score and the distinct structures among finished trials, and differences to
-block 8, paired by seed, with Student's t interval. DIR holds phoneme/data.csv and meta.json; without it digits
-alone.
+number of trials. Told are the best validation score and the distinct structures among finished trials, and
+differences to block 8, paired by seed, with Student's t interval. DIR holds phoneme/data.csv and meta.json; else
+digits alone is searched.
 """
 
 import argparse

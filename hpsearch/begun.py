@@ -75,7 +75,7 @@ def refuse_links(folder: Folder) -> None:
         UserError: the run folder has one.
     """
     for path in sorted(folder.root.rglob("*")) if folder.root.is_dir() else ():
-        if path.is_symlink() and not path.is_dir():
+        if path.is_symlink():
             raise UserError(f"{path}: is a link, and a run's files are files; remove it")
 
 

@@ -111,6 +111,10 @@ def search(
     deadline = time.monotonic() + timeout_s if timeout_s is not None else None
     runner.run(job, deadline, report)
     rows = ledger.read(folder.ledger, study.name)
+    failed = [row for row in rows if row["state"] == "failed"]
+    if failed:
+        first = failed[0]
+        report.note(f"{len(failed)} trials failed; the first, {first['number']}: {first['outcome']['failure']}")
     write_trials(folder, rows, space.listed())
     return rows
 

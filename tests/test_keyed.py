@@ -148,3 +148,14 @@ def test_keys_tell_words_numbers_and_their_places_apart() -> None:
     made = [key(1, 2), key(2, 1), key(12), key("1", 2), key("1", "2"), key("12"), key(1, 2, ""), key()]
     assert len(set(made)) == len(made)
     assert key(0, 3, "param", "lr") == 0x730906A4BC085613  # for ever: the draws hang on it
+
+
+def test_normal_numbers_are_finite_at_both_ends_and_normal() -> None:
+    from scipy.stats import kstest
+
+    from hpsearch.pack.draws import Draws, normals
+
+    steps = torch.tensor([0.0, 2.0**-24, 0.5, 1 - 2.0**-23, 1 - 2.0**-24])
+    assert torch.isfinite(normals(steps)).all()
+    drawn = Draws(1, 20_000, torch.device("cpu")).uniforms(np.array([7], dtype=np.uint64), torch.float32)
+    assert kstest(normals(drawn)[0].numpy(), "norm").pvalue > 0.01

@@ -157,9 +157,8 @@ def test_a_trial_whose_function_fails_fails_with_the_reason(tmp_path: Path) -> N
         hpsearch.launch(path, runs=tmp_path / "runs")
 
 
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL], ids=["Ctrl-C", "killed"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
 def test_a_stopped_trial_goes_on_where_its_own_file_says(number: signal.Signals, tmp_path: Path) -> None:
     path = write(tmp_path, "curve", "{lr: {low: 0.1, high: 0.9}, pause: 0.4}",
                  search="{trials: 2, metric: score, direction: maximize}")  # fmt: skip

@@ -40,4 +40,5 @@ class Draws:
 
 def normals(uniforms: Tensor) -> Tensor:
     """Standard normal numbers from as many uniform ones, by the inverse of the distribution function."""
-    return torch.erfinv(2 * uniforms + 2.0**-24 - 1) * 2**0.5
+    inside = 1 - 2.0**-24  # the next number below 1 in float32, where the inverse is still finite
+    return torch.erfinv((2 * uniforms - 1).clamp(-inside, inside)) * 2**0.5

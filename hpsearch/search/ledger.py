@@ -330,6 +330,10 @@ def recover(path: Path, name: str) -> list[str]:
     an earlier launch left dying.
     """
     told = []
+    if path.exists() and path.stat().st_size == 0:
+        told.append(
+            f"{path}: is empty; its trials enter anew, and those whose rows are on disk are not trained again"
+        )
     if path.exists():
         held = _hold(path)
         tail = mend(path)
