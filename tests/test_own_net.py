@@ -98,6 +98,7 @@ def digits(folder: Path) -> Path:
     return folder / "digits.npz"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_cluster")
 def test_one_that_is_looped_is_told(write: Any, tmp_path: Path) -> None:
     heard: list[str] = []

@@ -98,6 +98,7 @@ def test_damage_in_the_students_search_is_made_good(
     assert summary(broken)["ensemble"] == summary(whole)["ensemble"]
 
 
+@pytest.mark.slow
 def test_a_regression_killed_in_its_squeeze_goes_on(tmp_path: Path) -> None:
     study = tmp_path / "sugar.yaml"
     study.write_text(REGRESSION)

@@ -94,6 +94,7 @@ def test_the_trials_in_a_trap_fail_and_the_others_finish(trap: str, tmp_path: Pa
     assert trials["failure"][trapped].str.contains(SAID[trap]).all()
 
 
+@pytest.mark.slow
 def test_trials_of_a_shape_that_cannot_be_built_fail_and_the_others_finish(tmp_path: Path) -> None:
     status, out, err = finish(launch(study(tmp_path, width="[8, 13]"), tmp_path / "runs"))
     if "failed with width 13" in err:  # the first trial's
@@ -106,6 +107,7 @@ def test_trials_of_a_shape_that_cannot_be_built_fail_and_the_others_finish(tmp_p
     assert summary(Folder(tmp_path / "runs" / "traps"))["trials"]["failed"] == 4
 
 
+@pytest.mark.slow
 def test_a_study_all_of_whose_trials_are_trapped_says_why(tmp_path: Path) -> None:
     status, _, err = finish(launch(study(tmp_path, trap="raise"), tmp_path / "runs"))
     assert status == 1
