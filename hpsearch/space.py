@@ -69,23 +69,21 @@ class Space:
         """Params with the defaults of those whose conditions do not hold: what training reads."""
         return {p.name: params.get(p.name, p.default) for p in self.parameters}
 
-    def highest(self, name: str) -> Any:
-        """The largest value that a parameter of numbers can have."""
+    def bounds(self, name: str) -> tuple[Any, Any]:
+        """The smallest and the largest value that a parameter of numbers can have."""
         parameter = next(p for p in self.parameters if p.name == name)
         if isinstance(parameter.distribution, CategoricalDistribution):
-            return max(value for value in parameter.distribution.choices if isinstance(value, int | float))
+            values = [value for value in parameter.distribution.choices if isinstance(value, int | float)]
+            return min(values), max(values)
         if isinstance(parameter.distribution, IntDistribution | FloatDistribution):
-            return parameter.distribution.high
-        return parameter.fixed
+            return parameter.distribution.low, parameter.distribution.high
+        return parameter.fixed, parameter.fixed
+
+    def highest(self, name: str) -> Any:
+        return self.bounds(name)[1]
 
     def lowest(self, name: str) -> Any:
-        """The smallest value that a parameter of numbers can have."""
-        parameter = next(p for p in self.parameters if p.name == name)
-        if isinstance(parameter.distribution, CategoricalDistribution):
-            return min(value for value in parameter.distribution.choices if isinstance(value, int | float))
-        if isinstance(parameter.distribution, IntDistribution | FloatDistribution):
-            return parameter.distribution.low
-        return parameter.fixed
+        return self.bounds(name)[0]
 
     def distributions(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
         """Of the parameters that were drawn, not fixed, in these params."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from launches import MEDIUM, SMALL, finish, launch
+from launches import MEDIUM, SMALL, undisturbed
 
 from hpsearch.folder import Folder
 
@@ -19,14 +19,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def medium(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Folder]:
     """A longer one, and its undisturbed run."""
     path = tmp_path_factory.mktemp("faults") / "medium.yaml"
-    path.write_text(MEDIUM)
-    status, out, err = finish(launch(path, path.parent / "whole"))
-    assert status == 0, out + err
-    return path, Folder(path.parent / "whole" / "medium")
+    return path, undisturbed(MEDIUM, path)
 
 
 @pytest.fixture(scope="session")
 def whole(small: Path) -> Folder:
-    status, out, err = finish(launch(small, small.parent / "whole"))
-    assert status == 0, out + err
-    return Folder(small.parent / "whole" / "small")
+    return undisturbed(SMALL, small)

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from launches import SMALL, finish, kill, launch, named, summary, wait_for
+from launches import SMALL, finish, kill, launch, named, summary, undisturbed, wait_for
 
 from hpsearch.folder import Folder
 from hpsearch.run import open_run
@@ -25,10 +25,7 @@ squeeze: {student: {trials: 2}}
 def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Folder]:
     """A study with a student, and its undisturbed run."""
     path = tmp_path_factory.mktemp("stages") / "taught.yaml"
-    path.write_text(TAUGHT)
-    status, out, err = finish(launch(path, path.parent / "whole"))
-    assert status == 0, out + err
-    return path, Folder(path.parent / "whole" / "taught")
+    return path, undisturbed(TAUGHT, path)
 
 
 def in_stage(folder: Folder, stage: str) -> bool:
