@@ -23,7 +23,14 @@ def test_the_page_is_the_codes() -> None:
     assert written == page(), "write it anew: python -m hpsearch.cards > docs/tricks.md"
 
 
-@pytest.mark.parametrize("row", RECIPE.values(), ids=RECIPE)
+def test_every_row_of_the_recipe_is_there() -> None:
+    assert list(RECIPE) == [*(f"G{number}" for number in range(1, 14)), *(f"T{number}" for number in range(1, 10))]
+
+
+DIMENSIONS = {id_: row for id_, row in RECIPE.items() if row.parameters}
+
+
+@pytest.mark.parametrize("row", DIMENSIONS.values(), ids=DIMENSIONS)
 def test_a_row_names_parameters_and_a_test_that_are_there(row) -> None:
     assert set(row.parameters) <= KNOBS.keys()
     path, _, name = row.test.partition("::")
