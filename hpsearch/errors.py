@@ -19,6 +19,12 @@ class DamagedError(Exception):
     """A file that we wrote cannot be read back as it was written."""
 
 
+def either(values: Iterable[object]) -> str:
+    """`a, b or c`."""
+    *most, last = (str(value) for value in values)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
 def choices(names: Iterable[object]) -> str:
     """The closing half of an error about a name: `choose from a, b, c`."""
     return "choose from " + ", ".join(sorted(str(name) for name in names))

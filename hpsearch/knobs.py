@@ -67,7 +67,7 @@ KNOBS: dict[str, Knob] = {
     # the net
     "width": Knob(int, 128, low=1, structural=True, nets=("mlp", "resnet")),
     "depth": Knob(int, 2, low=0, structural=True, nets=("mlp", "resnet")),
-    "norm": Knob(str, "none", choices=tuple(NORMS), structural=True, nets=("mlp", "resnet")),
+    "norm": Knob(str, "none", choices=tuple(NORMS), off="none", structural=True, nets=("mlp", "resnet")),
     "activation": Knob(str, "relu", choices=tuple(ACTIVATIONS), structural=True, nets=("mlp", "resnet")),
     "skip": Knob(bool, False, off=False, nets=("mlp", "resnet")),
     "dropout": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0),
@@ -81,7 +81,7 @@ KNOBS: dict[str, Knob] = {
     "momentum": Knob(float, 0.9, low=0, high=1, open_high=True, off=0.0, needs=("optimizer", "sgd", "nesterov")),
     "weight_decay": Knob(float, 0.0, low=0, off=0.0),
     "clip": Knob(float, 0.0, low=0, off=0.0),  # the largest norm of a gradient; 0: as it is
-    "schedule": Knob(str, "constant", choices=tuple(SCHEDULES)),
+    "schedule": Knob(str, "constant", choices=tuple(SCHEDULES), off="constant"),
     "warmup": Knob(float, 0.0, low=0, high=1, off=0.0),
     "cycles": Knob(int, 1, low=1, needs=("schedule", "cyclic")),
     "lr_min": Knob(float, 0.0, low=0, needs=("schedule", "cosine", "one_cycle", "step", "cyclic")),

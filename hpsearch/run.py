@@ -1,5 +1,6 @@
 """A run folder, opened for reading: `hpsearch.open_run("runs/digits")`."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,7 +76,8 @@ class Run:
         return self.folder.export
 
     def status(self) -> dict[str, Any]:
-        """Where the run stands: trials by state, the best value, whether a launch is at it, whether it is over."""
+        """Where the run stands: trials by state, the best value, whether a launch is at it and in which stage,
+        whether it is over."""
         rows, total = self._rows(), self.study.search.trials
         held = is_held(self.folder.root)
         states = [row["state"] if held or row["state"] != "running" else "waiting" for row in rows]
@@ -88,8 +90,15 @@ class Run:
             "total": total,
             "best": best,
             "launched": held,
+            "stage": self._stage() if held else None,
             "finished": self.summary is not None and "waiting" not in states and len(states) == total,
         }
+
+    def _stage(self) -> str | None:
+        """The stage that the latest launch entered last, by its log."""
+        log = self.folder.log.read_text(encoding="utf-8", errors="replace") if self.folder.log.exists() else ""
+        stages = re.findall(r"^\S+ \S+ stage: (\w+)$", log, re.MULTILINE)
+        return stages[-1] if stages else None
 
 
 def open_run(path: str | Path) -> Run:

@@ -71,13 +71,7 @@ class Space:
 
     def bounds(self, name: str) -> tuple[Any, Any]:
         """The smallest and the largest value that a parameter of numbers can have."""
-        parameter = next(p for p in self.parameters if p.name == name)
-        if isinstance(parameter.distribution, CategoricalDistribution):
-            values = [value for value in parameter.distribution.choices if isinstance(value, int | float)]
-            return min(values), max(values)
-        if isinstance(parameter.distribution, IntDistribution | FloatDistribution):
-            return parameter.distribution.low, parameter.distribution.high
-        return parameter.fixed, parameter.fixed
+        return bounds(next(p for p in self.parameters if p.name == name))
 
     def highest(self, name: str) -> Any:
         return self.bounds(name)[1]
@@ -90,6 +84,16 @@ class Space:
         return {
             p.name: p.distribution for p in self.parameters if p.distribution is not None and exists(p, params)
         }
+
+
+def bounds(parameter: Parameter) -> tuple[Any, Any]:
+    """The smallest and the largest value of a parameter of numbers."""
+    if isinstance(parameter.distribution, CategoricalDistribution):
+        values = [value for value in parameter.distribution.choices if isinstance(value, int | float)]
+        return min(values), max(values)
+    if isinstance(parameter.distribution, IntDistribution | FloatDistribution):
+        return parameter.distribution.low, parameter.distribution.high
+    return parameter.fixed, parameter.fixed
 
 
 def draw(space: Space, number: int) -> Params:

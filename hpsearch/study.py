@@ -342,7 +342,9 @@ def _sentence(place: str, fault: Any) -> str:
     message = str(fault["msg"]).removeprefix("Value error, ")
     if loc[:1] == ["params"] and len(loc) == 3 and loc[2] == "choices" and fault.get("input") == []:
         return f"{place}: params.{loc[1]}: the list of choices is empty"
-    return f"{place}: {where}: {message[:1].lower()}{message[1:]}, got {_shown(fault)}"
+    sentence = f"{place}: {where}: {message[:1].lower()}{message[1:]}"
+    of_a_section = fault["type"] == "value_error" and isinstance(fault.get("input"), dict)
+    return sentence if of_a_section else f"{sentence}, got {_shown(fault)}"
 
 
 # Fields of several types: one sentence for all of them.

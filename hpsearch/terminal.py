@@ -151,6 +151,7 @@ def standing(status: dict[str, Any]) -> str:
     """`hpsearch status` in a line."""
     best = "none yet" if status["best"] is None else f"{status['best']:.6g}"
     end = "finished" if status["finished"] else "not finished; launch again to go on"
-    end = "a launch is at it" if status["launched"] else end
+    if status["launched"]:
+        end = f"a launch is at it, stage {status['stage']}" if status["stage"] else "a launch is at it"
     counts = _counts(status["trials"]) or "none drawn"
     return f"{status['study']}: {end}; {counts} of {status['total']} trials; best {best}"

@@ -8,12 +8,12 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from hpsearch.code import is_code
-from hpsearch.errors import UserError, choices
+from hpsearch.errors import UserError, choices, either
 from hpsearch.knobs import KNOBS, Knob, of_net, of_objective, of_own
 from hpsearch.metrics import METRICS, OURS, PROPER
 from hpsearch.nets.build import NETS
 from hpsearch.nets.own import DROPOUTS, Takes
-from hpsearch.space import Parameter, Space, draw, ordered
+from hpsearch.space import Parameter, Space, bounds, draw, ordered
 from hpsearch.study import Choice, Fixed, Param, Range, Study
 from hpsearch.tricks.losses import LOSSES
 
@@ -48,6 +48,8 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
         raise UserError(f"{place}: params: the conditions of {error} go round in a circle") from None
     parameters = tuple(_of_growing(p, parameters) for p in parameters)
     _check_blocks(parameters, place)
+    if study.objective is None:
+        _check_rates(parameters, place)
     enqueued = tuple(_enqueued(entry, i, listed, knobs, place) for i, entry in enumerate(study.search.enqueue))
     space = Space(study.seed, study.search.block, parameters, enqueued)
     _check_enqueued(study, space, place)
@@ -297,14 +299,20 @@ def _where_it_acts(
 ) -> Parameter:
     """The parameter, with the condition under which alone it acts, unless the study gives one on that choice."""
     needs = knobs[parameter.name].needs
-    if not needs or any(other == needs[0] for other, _ in parameter.when):
+    if not needs:
         return parameter
     name, *wanted = needs
+    what = f"acts with {name}: {either(wanted)} alone"
+    given = [value for other, values in parameter.when if other == name for value in values]
+    idle = [value for value in given if value not in wanted]
+    if idle:
+        raise UserError(f"{place}: params.{parameter.name}.when.{name}: {parameter.name} {what}, not {idle[0]}")
+    if given:
+        return parameter
     other = listed.get(name) or _default(name, knobs[name])
     acts = tuple(value for value in wanted if _can_be(other, value))
     if not acts:
-        what = f"{name}: {' or '.join(wanted)}"
-        raise UserError(f"{place}: params.{parameter.name}: acts with {what} alone, which no trial has")
+        raise UserError(f"{place}: params.{parameter.name}: {what}, which no trial has; name {name}")
     always = other.distribution is None or not set(_values(other)) - set(acts)
     return parameter if always else replace(parameter, when=(*parameter.when, (name, acts)))
 
@@ -326,6 +334,17 @@ def _check_blocks(parameters: Sequence[Parameter], place: str) -> None:
             )
         if through or (parameter.distribution is not None and not parameter.structural):
             varies.add(parameter.name)
+
+
+def _check_rates(parameters: Sequence[Parameter], place: str) -> None:
+    """Some trial's rate can fall."""
+    rates = {p.name: bounds(p) for p in parameters if p.name in ("lr", "lr_min")}
+    lowest, highest = rates["lr_min"][0], rates["lr"][1]
+    if lowest > highest:
+        raise UserError(
+            f"{place}: params.lr_min: is where the rate ends that begins at lr; must be at most {highest:g}, "
+            f"got {lowest:g}"
+        )
 
 
 def _can_be(parameter: Parameter, value: Any) -> bool:

@@ -75,6 +75,10 @@ def test_the_long_forms_of_a_scalar_and_a_list_may_have_a_condition() -> None:
         ({"name": "a/b"}, "s.yaml: name: must be letters"),
         ({"search": {"timeout": "5 weeks"}}, "search.timeout: must be a positive number and a unit"),
         ({"data": {"source": "a", "split": {"test": 1}}}, "s.yaml: data.split.test: "),
+        (
+            {"data": {"source": "a", "split": {"column": "p", "group": "q"}}},
+            "s.yaml: data.split: takes one of column, group, time; has column and group",
+        ),
     ],
 )  # fmt: skip
 def test_a_fault_is_named_with_its_place(raw: dict[str, Any], said: str) -> None:

@@ -163,7 +163,18 @@ def test_a_parameter_exists_only_where_it_acts() -> None:
             "params.focal_gamma: acts with loss: focal alone",
         ),
         ({"momentum": 0.5}, "params.momentum: acts with optimizer: sgd or nesterov alone"),
-        ({"lr_min": 0.5, "schedule": "constant"}, "params.lr_min: acts with schedule: cosine or "),
+        (
+            {"lr_min": 0.5, "schedule": "constant"},
+            "params.lr_min: acts with schedule: cosine, one_cycle, step or cyclic alone, which no trial has",
+        ),
+        (
+            {"optimizer": ["adam", "sgd"], "momentum": {"value": 0.5, "when": {"optimizer": "adam"}}},
+            "params.momentum.when.optimizer: momentum acts with optimizer: sgd or nesterov alone, not adam",
+        ),
+        (
+            {"schedule": "cosine", "lr": {"low": 1e-4, "high": 1e-2}, "lr_min": 0.1},
+            "params.lr_min: is where the rate ends that begins at lr; must be at most 0.01, got 0.1",
+        ),
     ],
 )
 def test_a_parameter_that_can_never_act_is_refused(params: dict[str, Any], what: str) -> None:
