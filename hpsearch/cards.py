@@ -98,8 +98,7 @@ RECIPE = {
               "pack/test_augment.py::test_a_packs_batches_are_mixed_with_their_targets"),
     "G4": Row("pretraining", ("frozen_epochs",),
               "pack/test_pretrained.py::test_a_net_starts_from_the_weights_whose_names_and_shapes_are_its_own"),
-    "G5": Row("stay supervised: no dimension. Unsupervised pretraining has yet to pay on data of this size; weights "
-              "that it gave elsewhere enter as `init_from` (G4)"),
+    "G5": Row("stay supervised: no dimension; weights pretrained elsewhere enter by `init_from` (G4)"),
     "G6": Row("smaller input, also growing", ("image_size", "image_start", "features"),
               "nets/test_front.py::test_the_most_telling_features_are_kept"),
     "G7": Row("smaller net", ("width", "depth", "head"),
