@@ -64,6 +64,7 @@ def interval(values: np.ndarray) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--sets", nargs="+", choices=("digits", "phoneme"), default=("digits", "phoneme"))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=30, help="of the search, at equal wall-clock")
     parser.add_argument("--trials", type=int, default=64, help="at equal trials")
@@ -73,7 +74,7 @@ def main() -> None:
         meta = json.loads((options.data / "phoneme" / "meta.json").read_text())
         source = str((options.data / "phoneme" / "data.csv").resolve())
         sets["phoneme"] = ({"source": source, "target": meta["target"]}, "balanced_accuracy")
-    for name, (data, metric) in sets.items():
+    for name, (data, metric) in ((name, sets[name]) for name in options.sets if name in sets):
         for way, trials, seconds in (("clock", 1024, options.seconds), ("trials", options.trials, None)):
             found = np.array([
                 [search(data, metric, block, seed, trials, seconds) for block in BLOCKS]
