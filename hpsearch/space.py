@@ -48,6 +48,16 @@ class Parameter:
     listed: bool = True
     default: Any = None
 
+    @property
+    def bounds(self) -> tuple[Any, Any]:
+        """The smallest and the largest value of a parameter of numbers."""
+        if isinstance(self.distribution, CategoricalDistribution):
+            values = [value for value in self.distribution.choices if isinstance(value, int | float)]
+            return min(values), max(values)
+        if isinstance(self.distribution, IntDistribution | FloatDistribution):
+            return self.distribution.low, self.distribution.high
+        return self.fixed, self.fixed
+
 
 @dataclass(frozen=True)
 class Space:
@@ -69,31 +79,20 @@ class Space:
         """Params with the defaults of those whose conditions do not hold: what training reads."""
         return {p.name: params.get(p.name, p.default) for p in self.parameters}
 
-    def bounds(self, name: str) -> tuple[Any, Any]:
-        """The smallest and the largest value that a parameter of numbers can have."""
-        return bounds(next(p for p in self.parameters if p.name == name))
+    def __getitem__(self, name: str) -> Parameter:
+        return next(p for p in self.parameters if p.name == name)
 
     def highest(self, name: str) -> Any:
-        return self.bounds(name)[1]
+        return self[name].bounds[1]
 
     def lowest(self, name: str) -> Any:
-        return self.bounds(name)[0]
+        return self[name].bounds[0]
 
     def distributions(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
         """Of the parameters that were drawn, not fixed, in these params."""
         return {
             p.name: p.distribution for p in self.parameters if p.distribution is not None and exists(p, params)
         }
-
-
-def bounds(parameter: Parameter) -> tuple[Any, Any]:
-    """The smallest and the largest value of a parameter of numbers."""
-    if isinstance(parameter.distribution, CategoricalDistribution):
-        values = [value for value in parameter.distribution.choices if isinstance(value, int | float)]
-        return min(values), max(values)
-    if isinstance(parameter.distribution, IntDistribution | FloatDistribution):
-        return parameter.distribution.low, parameter.distribution.high
-    return parameter.fixed, parameter.fixed
 
 
 def draw(space: Space, number: int) -> Params:

@@ -13,7 +13,7 @@ from hpsearch.knobs import KNOBS, Knob, of_net, of_objective, of_own
 from hpsearch.metrics import METRICS, OURS, PROPER
 from hpsearch.nets.build import NETS
 from hpsearch.nets.own import DROPOUTS, Takes
-from hpsearch.space import Parameter, Space, bounds, draw, ordered
+from hpsearch.space import Parameter, Space, draw, ordered
 from hpsearch.study import Choice, Fixed, Param, Range, Study
 from hpsearch.tricks.losses import LOSSES
 
@@ -48,11 +48,11 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
         raise UserError(f"{place}: params: the conditions of {error} go round in a circle") from None
     parameters = tuple(_of_growing(p, parameters) for p in parameters)
     _check_blocks(parameters, place)
-    if study.objective is None:
-        _check_rates(parameters, place)
     enqueued = tuple(_enqueued(entry, i, listed, knobs, place) for i, entry in enumerate(study.search.enqueue))
     space = Space(study.seed, study.search.block, parameters, enqueued)
     _check_enqueued(study, space, place)
+    if study.objective is None:
+        _check_rates(space, place)
     return space
 
 
@@ -312,7 +312,7 @@ def _where_it_acts(
     other = listed.get(name) or _default(name, knobs[name])
     acts = tuple(value for value in wanted if _can_be(other, value))
     if not acts:
-        raise UserError(f"{place}: params.{parameter.name}: {what}, which no trial has; name {name}")
+        raise UserError(f"{place}: params.{parameter.name}: {what}, which no trial has")
     always = other.distribution is None or not set(_values(other)) - set(acts)
     return parameter if always else replace(parameter, when=(*parameter.when, (name, acts)))
 
@@ -336,10 +336,9 @@ def _check_blocks(parameters: Sequence[Parameter], place: str) -> None:
             varies.add(parameter.name)
 
 
-def _check_rates(parameters: Sequence[Parameter], place: str) -> None:
+def _check_rates(space: Space, place: str) -> None:
     """Some trial's rate can fall."""
-    rates = {p.name: bounds(p) for p in parameters if p.name in ("lr", "lr_min")}
-    lowest, highest = rates["lr_min"][0], rates["lr"][1]
+    lowest, highest = space.lowest("lr_min"), space.highest("lr")
     if lowest > highest:
         raise UserError(
             f"{place}: params.lr_min: is where the rate ends that begins at lr; must be at most {highest:g}, "

@@ -351,7 +351,11 @@ def test_any_mapping_is_read_or_refused(tmp_path: Path, raw: dict[str, Any]) -> 
 
 
 @fuzz
-@given(st.dictionaries(st.sampled_from([*KEYS, "momentum", "norm", "skip", "cycles"]), VALUES, max_size=5))
+@given(
+    st.dictionaries(
+        st.sampled_from([*KEYS, "momentum", "norm", "skip", "cycles", "schedule", "lr_min"]), VALUES, max_size=5
+    )
+)
 def test_any_params_are_read_or_refused(tmp_path: Path, raw: dict[str, Any]) -> None:
     (tmp_path / "s.yaml").write_text(json.dumps({**SOUND, "params": raw}), encoding="utf-8")
     refused_or_sound(tmp_path / "s.yaml")
