@@ -1,6 +1,5 @@
 """A run folder, opened for reading: `hpsearch.open_run("runs/digits")`."""
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ from hpsearch.files import read_json
 from hpsearch.folder import Folder
 from hpsearch.lock import is_held
 from hpsearch.search import ledger
+from hpsearch.search.progress import stage_of
 from hpsearch.study import Study, load_study
 
 
@@ -95,10 +95,8 @@ class Run:
         }
 
     def _stage(self) -> str | None:
-        """The stage that the latest launch entered last, by its log."""
-        log = self.folder.log.read_text(encoding="utf-8", errors="replace") if self.folder.log.exists() else ""
-        stages = re.findall(r"^\S+ \S+ stage: (\w+)$", log, re.MULTILINE)
-        return stages[-1] if stages else None
+        log = self.folder.log
+        return stage_of(log.read_text(encoding="utf-8", errors="replace")) if log.exists() else None
 
 
 def open_run(path: str | Path) -> Run:

@@ -150,8 +150,9 @@ def _counts(trials: dict[str, int]) -> str:
 def standing(status: dict[str, Any]) -> str:
     """`hpsearch status` in a line."""
     best = "none yet" if status["best"] is None else f"{status['best']:.6g}"
-    end = "finished" if status["finished"] else "not finished; launch again to go on"
     if status["launched"]:
-        end = f"a launch is at it, stage {status['stage']}" if status["stage"] else "a launch is at it"
+        end = f"a launch is at it, stage {status['stage'] or 'setting up'}"
+    else:
+        end = "finished" if status["finished"] else "not finished; launch again to go on"
     counts = _counts(status["trials"]) or "none drawn"
     return f"{status['study']}: {end}; {counts} of {status['total']} trials; best {best}"

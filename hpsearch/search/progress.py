@@ -1,6 +1,8 @@
 """What a person sees of a run while it runs, and who shows it."""
 
 import logging
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +55,15 @@ class Quiet:
     def progress(self, view: View) -> None: ...
 
 
+_BEGUN = "a launch begins"
+
+
+def stage_of(log: str) -> str | None:
+    """The stage that the latest launch in a log entered last, or None before its first."""
+    stages = re.findall(r"^\S+ \S+ stage: (\w+)$", log.rpartition(f" {_BEGUN}, ")[2], re.MULTILINE)
+    return stages[-1] if stages else None
+
+
 class Logged:
     """Passes on what it hears, and writes notes and stages into a log, with the time."""
 
@@ -66,6 +77,7 @@ class Logged:
         self._file = logging.FileHandler(self._path, encoding="utf-8")
         self._file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         self._log.addHandler(self._file)
+        self.remember(f"{_BEGUN}, process {os.getpid()}")
         return self
 
     def __exit__(self, *_: object) -> None:
