@@ -64,7 +64,7 @@ def interval(values: np.ndarray) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--sets", nargs="+", choices=("digits", "phoneme"), default=("digits", "phoneme"))
+    parser.add_argument("--sets", nargs="+", choices=("digits", "phoneme"), help="default: those that there are")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=30, help="of the search, at equal wall-clock")
     parser.add_argument("--trials", type=int, default=64, help="at equal trials")
@@ -74,7 +74,10 @@ def main() -> None:
         meta = json.loads((options.data / "phoneme" / "meta.json").read_text())
         source = str((options.data / "phoneme" / "data.csv").resolve())
         sets["phoneme"] = ({"source": source, "target": meta["target"]}, "balanced_accuracy")
-    for name, (data, metric) in ((name, sets[name]) for name in options.sets if name in sets):
+    if not sets.keys() >= set(options.sets or ()):
+        parser.error("--sets phoneme: is in --data, which is not given")
+    for name in options.sets or sets:
+        data, metric = sets[name]
         for way, trials, seconds in (("clock", 1024, options.seconds), ("trials", options.trials, None)):
             found = np.array([
                 [search(data, metric, block, seed, trials, seconds) for block in BLOCKS]

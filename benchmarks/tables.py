@@ -85,6 +85,7 @@ def hpsearch(data: Set, seconds: float, seed: int, space: str) -> dict[str, Any]
                 "trials": 240, "block": 8, "space": space, "timeout": f"{max(seconds - SQUEEZE_S, 5):.0f}s",
                 "metric": "balanced_accuracy" if data.classification else "rmse",
             },
+            "params": {"class_weights": [0.5, 0.8, 1.0]} if data.classification else {},  # the metric is balanced
             "squeeze": {"ensemble": 10, "student": None},
         }  # fmt: skip
         path = Path(folder) / "study.yaml"
