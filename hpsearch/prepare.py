@@ -49,9 +49,9 @@ def prepare(path: Path, overrides: Overrides | None = None, tell: Callable[[str]
         ready.text_of(study.search.space, f"{place}: search.space")
     dataset = load(study.data, path.parent, place, loader)
     task, rows = dataset.target.task, len(dataset.train.y)
-    study = ready.with_space(study, task, dataset.kind, rows, place)
+    study = ready.with_space(study, task, dataset.kind, rows, place, dataset.widest)
     space = check_names(study, place, takes)
-    metric = check_task(study, dataset.target.task, place, dataset.kind)
+    metric = check_task(study, task, place, dataset.kind, dataset.widest)
     _check_batches(space, len(dataset.train.y), place)
     arrays = dataset.arrays(metric)
     if space.lowest("features") < 1:

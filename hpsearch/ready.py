@@ -1,5 +1,6 @@
 """Ready-made spaces: readable YAML in `spaces/`, fitted to a study's data, overridden by its own parameters."""
 
+import math
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
@@ -22,9 +23,10 @@ def text_of(name: str, place: str) -> str:
     return (files("hpsearch") / "spaces" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def with_space(study: Study, task: str, kind: str, rows: int, place: str) -> Study:
+def with_space(study: Study, task: str, kind: str, rows: int, place: str, widest: float = math.inf) -> Study:
     """The study with the parameters of its ready-made space, for its task, the kind of its inputs and its rows.
 
+    `widest`: the values of the widest category, without which there is nothing to embed.
     A parameter of the study's own takes the place of the space's; `off` takes one away that has no such value.
 
     Raises:
@@ -41,6 +43,8 @@ def with_space(study: Study, task: str, kind: str, rows: int, place: str) -> Stu
     raw = {key: _sized(entry, rows) for key, entry in {**kinds.get("any", {}), **kinds.get(kind, {})}.items()}
     table = of_net(study.net) if study.net in ("mlp", "resnet") else KNOBS
     given = {key: entry for key, entry in parse_params(raw, where).items() if _fits(key, table, task, kind)}
+    if "embedding" in given and not embeds(given["embedding"], widest):
+        del given["embedding"]
     taken = {key for key, entry in study.params.items() if _takes_away(key, entry)}
     own = {key: entry for key, entry in study.params.items() if key not in taken}
     merged = {key: entry for key, entry in {**given, **own}.items() if key not in taken}
@@ -49,6 +53,14 @@ def with_space(study: Study, task: str, kind: str, rows: int, place: str) -> Stu
     merged = {key: _of_task(key, entry, task) for key, entry in merged.items()}
     kept = {key: entry for key, entry in merged.items() if key in own or _acts(key, merged)}
     return study.model_copy(update={"params": kept})
+
+
+def embeds(entry: Param, widest: float) -> bool:
+    """Whether an entry for `embedding` makes vectors of any category: of one with more values than they have."""
+    if isinstance(entry, Choice):
+        return any(isinstance(size, int) and 0 < size < widest for size in entry.choices)
+    low = entry.value if isinstance(entry, Fixed) else max(entry.low, 1)
+    return isinstance(low, int) and 0 < low < widest
 
 
 def _sized(entry: Any, rows: int) -> Any:

@@ -1,6 +1,7 @@
 """A study's names and ranges held against the tables of nets, knobs and metrics."""
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from hpsearch.knobs import KNOBS, Knob, of_net, of_objective, of_own
 from hpsearch.metrics import METRICS, OURS, PROPER
 from hpsearch.nets.build import NETS
 from hpsearch.nets.own import DROPOUTS, Takes
+from hpsearch.ready import embeds
 from hpsearch.space import Parameter, Space, draw, ordered
 from hpsearch.study import Choice, Fixed, Param, Range, Study
 from hpsearch.tricks.losses import LOSSES
@@ -116,8 +118,10 @@ def _check_defaults(listed: Mapping[str, Parameter], takes: Takes, place: str) -
             raise UserError(f"{place}: params.{name}.when: the net needs {name} in every trial; give it a default")
 
 
-def check_task(study: Study, task: str, place: str, kind: str | None = None) -> str:
+def check_task(study: Study, task: str, place: str, kind: str | None = None, widest: float = math.inf) -> str:
     """The metric of a study whose task is now known, and the kind of its inputs: tables, images or arrays.
+
+    `widest`: the values of the widest category.
 
     Raises:
         UserError: the metric or a parameter does not fit the task.
@@ -136,6 +140,13 @@ def check_task(study: Study, task: str, place: str, kind: str | None = None) -> 
         if kind is not None and of and kind not in of:
             told = " and ".join(of)
             raise UserError(f"{place}: params.{name}: is for {told}, and these data are {kind}; leave it out")
+    entry = study.params.get("embedding")
+    if entry is not None and embeds(entry, math.inf) and not embeds(entry, widest):
+        told = f"the widest has {widest}" if widest else "there is none"
+        raise UserError(
+            f"{place}: params.embedding: acts on categories with more values than a vector has, and {told}; "
+            "leave it out"
+        )
     for loss in _losses(study):
         if loss not in LOSSES[task]:
             raise UserError(f"{place}: params.loss: {loss!r} is not for {task}; {choices(LOSSES[task])}")

@@ -102,3 +102,10 @@ def test_the_merged_study_is_the_same_again() -> None:
 def test_an_unknown_space_is_refused() -> None:
     with pytest.raises(UserError, match=r"s: search\.space: there is no space 'recipes'; choose from augment"):
         with_space(study("recipes"), "classification", "tables", 1000, "s")
+
+
+@pytest.mark.parametrize(("widest", "kept"), [(0, False), (4, False), (5, True)])
+def test_embeddings_stay_where_a_category_has_more_values_than_they_have(widest: int, kept: bool) -> None:
+    made = with_space(study("cocktail"), "classification", "tables", 1000, "s", widest)
+    assert ("embedding" in made.params) == kept
+    assert "periodic" in made.params

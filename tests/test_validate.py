@@ -214,3 +214,12 @@ def test_a_trick_that_cannot_apply_to_the_data_is_refused(name: str, kind: str, 
 )
 def test_batch_norm_beside_dropout_is_told(params: dict[str, Any], told: bool) -> None:
     assert bool(remarks(space(params))) == told
+
+
+@pytest.mark.parametrize("entry", [4, [0, 4, 8], {"low": 3, "high": 9}])
+def test_an_embedding_without_a_category_wide_enough_is_refused(entry: Any) -> None:
+    for widest, told in ((0, "there is none"), (3, "the widest has 3")):
+        with pytest.raises(UserError, match=f"params.embedding: acts on categories .*, and {told}; leave it out"):
+            check_task(study({"embedding": entry}), "classification", "s.yaml", "tables", widest)
+    check_task(study({"embedding": entry}), "classification", "s.yaml", "tables", 5)
+    check_task(study({"embedding": 0}), "classification", "s.yaml", "tables", 0)

@@ -49,6 +49,13 @@ class Dataset:
             return "tables"
         return "images" if len(self.schema.shape) == 3 else "arrays"
 
+    @property
+    def widest(self) -> int:
+        """The most values that a category of a table has; 0 where there is none."""
+        if not isinstance(self.schema, preprocess.TableSchema):
+            return 0
+        return max(map(len, self.schema.layout().categories()), default=0)
+
     def fingerprint(self) -> str:
         """A hash of every number in every part: the same data, the same hash."""
         digest = hashlib.blake2b(digest_size=16)

@@ -19,6 +19,11 @@ class Layout:
     feature: np.ndarray
     number: np.ndarray
 
+    def categories(self) -> list[list[int]]:
+        """The columns of each category. A number's marker of missing values is none."""
+        found = [np.flatnonzero(self.feature == feature) for feature in np.unique(self.feature)]
+        return [columns.tolist() for columns in found if not self.number[columns].any()]
+
 
 @dataclass(frozen=True)
 class Shape:

@@ -23,17 +23,10 @@ class TableInput(nn.Module):
     def __init__(self, inputs: int, layout: Layout | None, embedding: int, periodic: int, scale: float) -> None:
         super().__init__()
         layout = layout or Layout(np.arange(inputs), np.ones(inputs, dtype=bool))
-        self._blocks: list[list[int]] = []
-        plain: list[int] = []
-        for feature in range(int(layout.feature.max()) + 1):
-            columns = np.flatnonzero(layout.feature == feature).tolist()
-            is_category = not layout.number[columns].any()
-            if is_category and embedding and len(columns) > embedding:
-                self._blocks.append(columns)
-            else:
-                plain += columns
+        self._blocks = [block for block in layout.categories() if 0 < embedding < len(block)]
+        embedded = {column for block in self._blocks for column in block}
         numbers = np.flatnonzero(layout.number).tolist() if periodic else []
-        self._plain, self._numbers = sorted(plain), numbers
+        self._plain, self._numbers = [column for column in range(inputs) if column not in embedded], numbers
         self.embeddings = nn.ModuleList(nn.Linear(len(block), embedding, bias=False) for block in self._blocks)
         for layer in self.embeddings:
             assert isinstance(layer, nn.Linear)
