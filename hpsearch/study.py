@@ -143,7 +143,7 @@ class Student(_Strict):
 
 class Squeeze(_Strict):
     ensemble: Annotated[int, Field(ge=1)] = 5
-    student: Student | None = Student()
+    student: Annotated[Student | None, BeforeValidator(lambda x: None if x == "off" else x)] = Student()
 
 
 class Study(_Strict):

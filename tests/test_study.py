@@ -51,6 +51,12 @@ def test_a_scalar_is_fixed_a_list_is_a_choice_a_mapping_is_a_range(tmp_path: Pat
     }
 
 
+@pytest.mark.parametrize("entry", ["off", None])
+def test_the_student_may_be_off(entry: str | None) -> None:
+    raw = {"name": "a", "data": {"source": "x.csv"}, "squeeze": {"student": entry}}
+    assert parse_study(raw, "s.yaml").squeeze.student is None
+
+
 def test_the_long_forms_of_a_scalar_and_a_list_may_have_a_condition() -> None:
     params = {"lr": {"value": 1, "when": {"depth": 2}}, "width": {"choices": [16], "when": {"depth": [1, 2]}}}
     study = parse_study({**LEAST, "params": params}, "s.yaml")

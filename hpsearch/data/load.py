@@ -142,7 +142,7 @@ def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
 
 def _weights(column: pd.Series, train: np.ndarray, place: str) -> np.ndarray:
     """How much each training example counts, float32 with mean 1."""
-    values = preprocess.numbers(column, place)
+    values = preprocess.numbers(column, place, "weights are numbers from 0")
     wrong = np.flatnonzero(~(values >= 0))
     if len(wrong):
         raise UserError(f"{place}: weights are numbers from 0, but row {wrong[0]} has {column.iloc[wrong[0]]}")

@@ -122,7 +122,22 @@ class Pack:
         }  # fmt: skip
 
     def check(self) -> str | None:
-        """Why this pack cannot go forward as its settings say, or None (see `forward.disagreement`)."""
+        """Why this pack cannot go forward as its settings say, or None (see `forward.disagreement`).
+
+        Float32 rounds a deep net's gradients apart, and a mean that is zero but for rounding has no digit right.
+        So where a pack of float32 disagrees, float64 has the last word.
+        """
+        reason = self._disagreement()
+        if reason is None or self.settings.dtype == torch.float64:
+            return reason
+        try:
+            states = [self._state(k) for k in range(len(self.records))]
+            twin = Pack(replace(self.settings, dtype=torch.float64), self.arrays, states)
+            return None if twin._disagreement() is None else reason
+        except Exception:  # a net that casts to float32 itself does not run in another precision
+            return reason
+
+    def _disagreement(self) -> str | None:
         batch = self.examples.batch(keyed.permutations(self.orders, len(self.examples))[:, : self.batch])
         batch = self.augment(self.losses.weighted(batch), self._epochs(), 0)
         self.chance.fill(self._epochs(), 0)

@@ -181,6 +181,7 @@ BAD_MARK = [*["train", "validation", "test"] * 19, "train", "test", "dev"]
         (table(TWO, part=BAD_MARK), {"split": {"column": "part"}}, "data.split.column: holds 'dev'"),
         (table(TWO, part=["train", "test"] * 30), {"split": {"column": "part"}}, "no row is marked 'validation'"),
         (table(TWO, w=[-1.0] * N), {"weight": "w"}, "data.weight: weights are numbers from 0, but row 0 has -1.0"),
+        (table(TWO, w=["heavy", *range(59)]), {"weight": "w"}, "row 0 has 'heavy'; weights are numbers from 0"),
         (table(TWO, w=[None, *range(59)]), {"weight": "w"}, "data.weight: weights are numbers from 0, but row 0"),
         (table(TWO, w=[0] * N), {"weight": "w"}, "data.weight: every training row has the weight 0"),
         (table(TWO), {"weight": "z"}, "data.weight: no column 'z' in a.csv"),

@@ -33,6 +33,31 @@ def averaged_norm(params, shape):
     return nn.Sequential(nn.Linear(*shape.inputs, 8), norm, nn.ReLU(), nn.Linear(8, shape.outputs))
 
 
+class NormedTwice(nn.Module):
+    """The second norm's mean is zero but for rounding: in float32 no two ways agree on it."""
+
+    def __init__(self, params, shape):
+        super().__init__()
+        self.first, self.second = nn.Conv1d(1, 16, 3, padding=1), nn.Conv1d(16, 8, 3, padding=1, bias=False)
+        self.norms = nn.ModuleList([nn.BatchNorm1d(8, affine=False), nn.BatchNorm1d(8)])
+        self.head = nn.Linear(8, shape.outputs)
+
+    def forward(self, x):
+        x = self.second(self.first(x.unsqueeze(1)).tanh())
+        return self.head(self.norms[1](100 * self.norms[0](x)).relu().mean(-1))
+
+
+class CastToFloat32(nn.Module):
+    """A net that runs in one precision alone, and whose rows differ in a plain attribute."""
+
+    def __init__(self, params, shape):
+        super().__init__()
+        self.factor, self.head = [params["lr"]], nn.Linear(*shape.inputs, shape.outputs)
+
+    def forward(self, x):
+        return self.head(x.float()) * self.factor[0]
+
+
 class Frozen(nn.Module):
     """A random layer that is not trained, and a parameter that does nothing."""
 
@@ -112,6 +137,22 @@ def test_a_buffer_replaced_in_every_pass_survives_a_resume(arrays, make_params, 
     half = Pack(settings(**changes), arrays, train(arrays, [make_params()], until={0: 2}, **changes))
     half.train()
     assert unlike(half.done[0], train(arrays, [make_params()], **changes)[0]) == []
+
+
+def test_what_is_rounding_alone_is_packed(arrays, make_params, train, settings, furthest):
+    rows = [make_params(), make_params(lr=0.1)]
+    pack = Pack.start(settings(factory=NormedTwice), arrays, [0, 1], rows)
+    assert "buffer norms.1.running_mean" in pack._disagreement()  # the case is what it is to be
+    assert pack.check() is None
+    loop, packed = (
+        train(arrays, rows, factory=NormedTwice, forward=way, dtype=torch.float64) for way in ("loop", "vmap")
+    )
+    assert furthest(loop, packed) < 1e-8
+
+
+def test_what_runs_in_one_precision_alone_keeps_its_verdict(arrays, make_params, settings):
+    pack = Pack.start(settings(factory=CastToFloat32), arrays, [0, 1], [make_params(), make_params(lr=0.1)])
+    assert "factor" in pack.check()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
