@@ -18,11 +18,13 @@ def launch(
     seed: int | None = None,
     workers: int | None = None,
     plan: str | Path | None = None,
+    skip_checks: bool = False,
 ) -> "Run":
     """Runs a study to its end, or goes on with it; the other arguments are those of `hpsearch launch`.
 
     Raises:
         UserError: the study, its data or an argument is wrong (`hpsearch.errors`).
+        CheckError: a check failed, and nothing was begun.
         RunError: it failed while running.
     """
     from hpsearch import pipeline
@@ -30,7 +32,8 @@ def launch(
     from hpsearch.run import open_run
 
     overrides = Overrides(trials, timeout, seed, workers)
-    folder = pipeline.launch(Path(study), Path(runs), overrides, Path(plan) if plan else None)
+    given = Path(plan) if plan else None
+    folder = pipeline.launch(Path(study), Path(runs), overrides, given, skip_checks=skip_checks)
     return open_run(folder.root)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,20 @@ def enter(folder: Folder, prepared: Prepared, tell: Tell) -> None:
         },
     )
     write_text(folder.study, dump_study(prepared.study))  # last: a folder that has it has begun
+
+
+def about(prepared: Prepared) -> dict[str, Any]:
+    """What verdicts on a study depend on: the study, its data and its code."""
+    human = prepared.study.human
+    second = None if human is None else human.labels
+    return {
+        "fixed": _fixed(prepared.study),
+        "human": None if human is None else human.model_dump(mode="json"),
+        "labels": None if second is None else hashlib.sha256((prepared.base / second).read_bytes()).hexdigest(),
+        "version": version("hpsearch"),
+        "data": prepared.dataset.fingerprint(),
+        "code": _code(prepared),
+    }
 
 
 def is_finished(folder: Folder, study: Study, tell: Tell) -> bool:
@@ -215,7 +230,10 @@ def _drawn(folder: Folder, name: str) -> int:
 
 def _fixed(study: Study) -> dict[str, Any]:
     """What may not change once the study has begun."""
-    return study.model_dump(mode="json", exclude={"resources": True, "search": {"trials": True, "timeout": True}})
+    return study.model_dump(
+        mode="json",
+        exclude={"resources": True, "human": True, "accept": True, "search": {"trials": True, "timeout": True}},
+    )
 
 
 def _told(value: Any) -> str:

@@ -112,7 +112,7 @@ RECIPE = {
                "pack/test_average.py::test_a_row_stops_when_its_patience_is_over_and_leaves_the_matrix"),
     "G12": Row("a larger net, early-stopped", ("width", "depth", "patience"),
                "pack/test_average.py::test_a_row_stops_when_its_patience_is_over_and_leaves_the_matrix"),
-    "G13": Row("look at the first layer: no dimension but a look at a trained net; not built yet"),
+    "G13": Row("look at the first layer: no dimension but a check, `hpsearch check` (docs/recipe.md)"),
     "T1": Row("focal loss", ("loss", "focal_gamma"),
               "tricks/test_losses.py::test_focal_loss_moves_weight_to_the_hard_examples"),
     "T2": Row("dropout", ("dropout",), "pack/test_dropout.py::test_the_masks_keep_their_share_and_their_mean"),

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hpsearch.errors import RunError, UserError
+from hpsearch.errors import CheckError, RunError, UserError
 
 app = typer.Typer(
     name="hpsearch",
@@ -53,6 +53,7 @@ def launch(
     seed: Annotated[int | None, typer.Option(help="The seed of the draws, instead of the study's.")] = None,
     workers: Annotated[int | None, typer.Option(help="Legs that train at once; one a core when left out.")] = None,
     plan: Annotated[Path | None, typer.Option(help="A plan.json to follow, for the same numbers again.")] = None,
+    skip_checks: Annotated[bool, typer.Option("--skip-checks", help="Search without looking first.")] = False,
 ) -> None:
     """Run a study to its end, or go on with it."""
     from hpsearch import pipeline
@@ -66,7 +67,7 @@ def launch(
     overrides = Overrides(trials, timeout, seed, workers)
     try:
         with Screen(console, study.stem) as screen:
-            folder = pipeline.launch(study, runs, overrides, plan, screen)
+            folder = pipeline.launch(study, runs, overrides, plan, screen, skip_checks)
     except (Exception, KeyboardInterrupt) as error:
         stop = error if isinstance(error, KeyboardInterrupt) else heard()
         if stop is None:
@@ -76,6 +77,24 @@ def launch(
     summary = open_run(folder.root).summary
     assert summary is not None
     show_end(console, summary, folder.root)
+
+
+@app.command()
+def check(
+    study: StudyFile,
+    only: Annotated[list[str] | None, typer.Option(help="A check's id, such as D2; may be repeated.")] = None,
+    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+) -> None:
+    """Look at the data and try the training set-up out, before anything is searched."""
+    from hpsearch import pipeline
+    from hpsearch.terminal import Verdicts
+
+    console = _console()
+    with Verdicts(console) as table:
+        stopping = pipeline.check(study, runs, only or [], table.note, table.tell)
+    if stopping:
+        console.print(f"failed: {', '.join(stopping)}; mend it, or accept a finding by its id in the study")
+        raise typer.Exit(3)
 
 
 @app.command()
@@ -144,12 +163,15 @@ def init(
 
 
 def main() -> None:
-    """The entry point: a user's mistake is one message and status 2, a failed run is status 1."""
+    """The entry point. A user's mistake is one message and status 2, a failed run status 1, a failed check 3."""
     try:
         app(standalone_mode=True)
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    except CheckError as error:
+        print(error, file=sys.stderr)
+        sys.exit(3)
     except RunError as error:
         print(error, file=sys.stderr)
         sys.exit(1)

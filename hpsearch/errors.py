@@ -15,6 +15,10 @@ class DiskFullError(RunError):
     """Nothing more fits on the disk; what was there before is whole."""
 
 
+class CheckError(Exception):
+    """A check of the data or of the training set-up failed, and the search was not begun (exit 3)."""
+
+
 class DamagedError(Exception):
     """A file that we wrote cannot be read back as it was written."""
 

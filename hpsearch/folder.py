@@ -56,6 +56,20 @@ class Folder:
         return self.root / "export"
 
     @property
+    def check(self) -> Path:
+        return self.root / "check.json"
+
+    @property
+    def checked(self) -> Path:
+        """What the verdicts of the checks are about."""
+        return self.pictures / "about.json"
+
+    @property
+    def pictures(self) -> Path:
+        """Of the checks."""
+        return self.root / "checks"
+
+    @property
     def log(self) -> Path:
         return self.root / "logs" / "launch.log"
 

@@ -1,12 +1,13 @@
-"""The whole pipeline on one screen: search, squeeze, export, summary."""
+"""The whole pipeline on one screen: check, search, squeeze, export, summary."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpsearch import begun
+from hpsearch.errors import UserError
 from hpsearch.folder import Folder
 from hpsearch.lock import hold, refuse_held
 from hpsearch.prepare import prepare
@@ -19,6 +20,9 @@ from hpsearch.space import drawn_and_fixed
 from hpsearch.study import load_study, seconds
 from hpsearch.validate import remarks
 
+if TYPE_CHECKING:
+    from hpsearch.recipe.preflight import Tell
+
 
 def launch(
     path: Path,
@@ -26,11 +30,13 @@ def launch(
     overrides: Overrides | None = None,
     plan: Path | None = None,
     reporter: Reporter | None = None,
+    skip_checks: bool = False,
 ) -> Folder:
     """Runs a study to its end, or goes on with it; gives its run folder.
 
     Raises:
         UserError: the study, its data or the plan is wrong, or the run folder belongs to another study.
+        CheckError: a check failed, and nothing was begun.
         RunError: it failed while running.
         KeyboardInterrupt: it was stopped; launching again goes on.
     """
@@ -47,15 +53,48 @@ def launch(
             report.remember(code.told)
         for text in (*prepared.dataset.notes, *remarks(prepared.space)):
             report.note(text)
+        took: dict[str, float] = {}
+        if not skip_checks and not folder.ledger.exists():
+            from hpsearch.recipe import preflight  # scikit-learn takes a second to import: not for wrong input
+
+            with _stage("check", took, report):
+                preflight.require_passed(prepared, folder, begun.about(prepared), report.note)
         begun.enter(folder, prepared, report.note)
         if begun.is_finished(folder, prepared.study, report.note):
             report.note("this study is finished; its results stand as they are")
         else:
-            _run(folder, prepared, given, report)
+            _run(folder, prepared.without_raw(), given, report, took)
     return folder
 
 
-def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter) -> None:
+def check(path: Path, runs: Path, only: Sequence[str], note: Callable[[str], None], tell: "Tell") -> list[str]:
+    """Runs the checks of a study, all of them or those of some ids; gives the ids of those that stop a launch.
+
+    Where the net or the parameters are wrong, the data are still looked at.
+
+    Raises:
+        UserError: the study, its data or its code is wrong, or there is no check of an id.
+    """
+    from hpsearch.recipe import preflight
+
+    try:
+        prepared = prepare(path, tell=note)
+    except UserError as error:
+        try:
+            plain = prepare(path, data_alone=True)
+        except UserError:
+            raise error from None
+        note("the training set-up is wrong, as is told at the end; the data are looked at all the same")
+        preflight.look_at_data(plain, only, tell)
+        raise
+    folder = Folder(runs / prepared.study.name)
+    begun.refuse_links(folder)
+    refuse_held(folder.root)
+    begun.refuse_changed(folder, prepared, None)
+    return preflight.look(prepared, folder, begun.about(prepared), only, tell)
+
+
+def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter, took: dict[str, float]) -> None:
     # Ray and torch's exporter take seconds to import: not for wrong input, not for a finished study
     from hpsearch.search.cluster import cluster
     from hpsearch.search.signals import Held
@@ -63,7 +102,6 @@ def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter
     from hpsearch.squeeze.squeeze import require_finished, squeeze
     from hpsearch.summary import write_summary
 
-    took: dict[str, float] = {}
     workers = prepared.workers
     with _stage("total", took, Quiet()):
         with cluster(workers):
@@ -77,6 +115,7 @@ def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter
                     squeezed = squeeze(folder, prepared, rows, workers, report)
         with _stage("export", took, report), Held():
             no_export = export(folder, prepared, squeezed)
+    took["total"] += took.get("check", 0.0)
     write_summary(folder, prepared, rows, squeezed, no_export, took)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,23 +20,41 @@ from hpsearch.nets.build import Net
 from hpsearch.pack.pretrained import read_weights
 from hpsearch.prepared import Overrides, Prepared
 from hpsearch.space import Space
-from hpsearch.study import Study, load_study
+from hpsearch.study import Fixed, Search, Study, load_study
 from hpsearch.tryout import try_metric, try_net, try_weights
 from hpsearch.validate import check_metric, check_names, check_net, check_task
 
 
-def prepare(path: Path, overrides: Overrides | None = None, tell: Callable[[str], None] | None = None) -> Prepared:
+def prepare(
+    path: Path,
+    overrides: Overrides | None = None,
+    tell: Callable[[str], None] | None = None,
+    data_alone: bool = False,
+) -> Prepared:
     """Reads a study, its code and its data; writes nothing.
 
-    `tell` hears which code is to be imported, before it is.
+    `tell` hears which code is to be imported, before it is. `data_alone`: the plain net and no parameters in place
+    of the study's, of which the data may be sound where the rest is not.
 
     Raises:
         UserError: something is wrong with one of them.
     """
     place, base = str(path), path.parent.resolve()
     study = (overrides or Overrides()).applied(load_study(path), place)
+    if data_alone:
+        plain: dict[str, Any] = {
+            "net": "mlp",
+            "objective": None,
+            "init_from": None,
+            "params": {"batch_size": Fixed(value=1)},
+            "search": Search(),
+        }
+        study = study.model_copy(update=plain)
     _check_gpus(study, place)
     tell = tell or (lambda _: None)
+    second = study.human.labels if study.human is not None else None
+    if second is not None and not (base / second).is_file():
+        raise UserError(f"{place}: human.labels: {base / second}: no such file")
     if study.objective is not None:
         return _own_training(study, path, place, tell)
     net, codes, takes = _own_net(study, base, place, tell)

@@ -1,7 +1,7 @@
 """A study that is sound: its space of parameters, its data, its code, and what training may see of them."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,10 @@ class Prepared:
         """Trial `number`'s params with every default, as training reads them."""
         drawn = draw(self.space, number)
         return drawn if self.objective is not None else self.space.complete(drawn)
+
+    def without_raw(self) -> "Prepared":
+        """The same without the data as they were read, which only checks look at."""
+        return replace(self, dataset=replace(self.dataset, raw=None))
 
     @property
     def gpus(self) -> float:

@@ -146,6 +146,19 @@ class Squeeze(_Strict):
     student: Annotated[Student | None, BeforeValidator(lambda x: None if x == "off" else x)] = Student()
 
 
+class Human(_Strict):
+    """What a person scores by the study's metric, or a second person's labels of the same rows."""
+
+    score: float | None = None
+    labels: str | None = None
+
+    @model_validator(mode="after")
+    def _has_one(self) -> "Human":
+        if (self.score is None) == (self.labels is None):
+            raise ValueError("has either score or labels")
+        return self
+
+
 class Study(_Strict):
     name: str
     seed: Annotated[int, Field(ge=0)] = 0
@@ -157,6 +170,8 @@ class Study(_Strict):
     params: dict[str, Param] = {}
     resources: Resources = Resources()
     squeeze: Squeeze = Squeeze()
+    human: Human | None = None
+    accept: dict[str, str] = {}  # findings of the checks that are true and known, by their ids: why
 
     @model_validator(mode="after")
     def _has_data(self) -> "Study":
@@ -175,7 +190,7 @@ class Study(_Strict):
 # Keys of the published study format that this version does not build; refused by name, never ignored.
 _NOT_BUILT = {
     "search.sampler", "search.spare", "search.folds",
-    "squeeze.prolong", "squeeze.refit", "storage", "track", "human", "accept",
+    "squeeze.prolong", "squeeze.refit", "storage", "track",
 }  # fmt: skip
 _NOT_BUILT_VALUES = {("search.prune", "asha")}
 
@@ -362,7 +377,7 @@ def _shown(fault: Any) -> str:
 
 _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     (): Study, ("data",): Data, ("data", "split"): Split, ("search",): Search, ("resources",): Resources,
-    ("squeeze",): Squeeze, ("squeeze", "student"): Student,
+    ("squeeze",): Squeeze, ("squeeze", "student"): Student, ("human",): Human,
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hpsearch.recipe.verdict import Finding, some
 from hpsearch.search.progress import View
 
 _PLAIN_EVERY_S = 10.0
@@ -59,6 +60,41 @@ class Screen:
             return head
         bar = ProgressBar(total=1.0, completed=view.share, width=40)
         return Group(head, bar, Text(_line(view, self._since)))
+
+
+_COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
+
+
+class Verdicts:
+    """Shows findings as they come, and counts them at the end."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._counts = dict.fromkeys(_COLOURS, 0)
+
+    def __enter__(self) -> "Verdicts":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if any(self._counts.values()):
+            told = ", ".join(f"{count} {word}" for word, count in self._counts.items() if count)
+            self.console.print(Text(told))
+
+    def note(self, text: str) -> None:
+        self.console.print(Text(text), soft_wrap=True)
+
+    def tell(self, name: str, finding: Finding, accepted: str | None) -> None:
+        self._counts[finding.verdict] += 1
+        word = (f"{finding.verdict:5}", _COLOURS[finding.verdict])
+        self.console.print(Text.assemble(word, f"{name:15}", finding.measured))
+        if finding.expected and finding.verdict != "pass":
+            self.console.print(Text(f"{'':20}expected: {finding.expected}", style="dim"))
+        if finding.rows:
+            self.console.print(Text(f"{'':20}rows: {some(finding.rows, 12)}", style="dim"))
+        if accepted is not None:
+            self.console.print(Text(f"{'':20}accepted: {accepted}"))
+        elif finding.advice:
+            self.console.print(Text(f"{'':20}{finding.advice}"))
 
 
 def _line(view: View, since: float) -> str:

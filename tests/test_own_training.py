@@ -92,7 +92,7 @@ def _no_litter(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("ray_cluster")
 def test_its_values_choose_the_best_and_its_curves_are_kept(tmp_path: Path) -> None:
     path = write(tmp_path, "curve", "{lr: {low: 0.1, high: 0.9}, layers: {low: 1, high: 5}}")
-    run = hpsearch.launch(path, runs=tmp_path / "runs")
+    run = hpsearch.launch(path, runs=tmp_path / "runs", skip_checks=True)
     assert run.summary is not None
     assert run.summary["trials"] == {"complete": 6, "pruned": 0, "failed": 0, "waiting": 0}
     best = run.trials.loc[run.trials["value"].idxmax()]
@@ -108,7 +108,7 @@ def test_its_values_choose_the_best_and_its_curves_are_kept(tmp_path: Path) -> N
     assert run.trials["params.layers"].map(type).eq(int).all()
     assert (run.folder.trial(2) / "epoch-6").exists()
     before = run.folder.log.read_text().count("epoch 6")
-    again = hpsearch.launch(path, runs=tmp_path / "runs")
+    again = hpsearch.launch(path, runs=tmp_path / "runs", skip_checks=True)
     assert again.summary == run.summary
     assert again.folder.log.read_text().count("epoch 6") == before
 
@@ -116,7 +116,7 @@ def test_its_values_choose_the_best_and_its_curves_are_kept(tmp_path: Path) -> N
 @pytest.mark.usefixtures("ray_cluster")
 def test_what_it_returns_is_its_value_and_conditions_leave_params_out(tmp_path: Path) -> None:
     params = "{lr: {low: 0.1, high: 0.9}, kind: [single, double], factor: {value: 10, when: {kind: double}}}"
-    run = hpsearch.launch(write(tmp_path, "returns", params), runs=tmp_path / "runs")
+    run = hpsearch.launch(write(tmp_path, "returns", params), runs=tmp_path / "runs", skip_checks=True)
     for _, trial in run.trials.iterrows():
         assert trial["value"] == pytest.approx(
             trial["params.lr"] * (20 if trial["params.kind"] == "double" else 1)
@@ -129,7 +129,7 @@ def test_saved_predictions_are_ensembled(tmp_path: Path) -> None:
         tmp_path, "classifies", "{c: {low: 0.01, high: 10, log: true}}", data="{source: 'sklearn:digits'}",
         search="{trials: 6, metric: accuracy}",
     )  # fmt: skip
-    run = hpsearch.launch(path, runs=tmp_path / "runs")
+    run = hpsearch.launch(path, runs=tmp_path / "runs", skip_checks=True)
     assert run.summary is not None
     assert run.summary["test_scored"] == 1
     ensemble, best = run.summary["ensemble"], run.summary["best"]
@@ -143,7 +143,7 @@ def test_saved_predictions_are_ensembled(tmp_path: Path) -> None:
 def test_a_trial_whose_function_fails_fails_with_the_reason(tmp_path: Path) -> None:
     params = "{kind: [raise, nan, silent, fine]}"
     path = write(tmp_path, "fails", params, search="{trials: 12, metric: score, direction: minimize}")
-    run = hpsearch.launch(path, runs=tmp_path / "runs")
+    run = hpsearch.launch(path, runs=tmp_path / "runs", skip_checks=True)
     said = {"raise": "RuntimeError: as it was told", "nan": "score became nan in epoch 4",
             "silent": "it reported no value and returned none"}  # fmt: skip
     for _, trial in run.trials.iterrows():
@@ -156,7 +156,7 @@ def test_a_trial_whose_function_fails_fails_with_the_reason(tmp_path: Path) -> N
     with pytest.raises(
         RunError, match="all 6 trials that ended have failed; the first: save_predictions: the study"
     ):
-        hpsearch.launch(path, runs=tmp_path / "runs")
+        hpsearch.launch(path, runs=tmp_path / "runs", skip_checks=True)
 
 
 @pytest.mark.slow

@@ -72,7 +72,7 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not init(monkeypatch, "sklearn:iris")
     text = Path("iris.yaml").read_text().replace("params:", "params:\n  epochs: 3\n#")
     Path("iris.yaml").write_text(text)
-    run = hpsearch.launch("iris.yaml", trials=4, runs=tmp_path / "runs")
+    run = hpsearch.launch("iris.yaml", trials=4, runs=tmp_path / "runs", skip_checks=True)
     assert run.summary is not None
     assert run.summary["trials"]["complete"] == 4
     assert hpsearch.open_run(run.folder.root).study == prepare(Path("iris.yaml"), Overrides(trials=4)).study

@@ -22,7 +22,10 @@ _MOST_INTEGER_CLASSES = 20
 
 @dataclass(frozen=True)
 class Dataset:
-    """All parts of a study's data, and what was recognised; `notes` are sentences for the user."""
+    """All parts of a study's data, and what was recognised; `notes` are sentences for the user.
+
+    `raw`: the data as they were read, without extra training data.
+    """
 
     train: Part
     validation: Part
@@ -30,6 +33,7 @@ class Dataset:
     target: Target
     schema: Schema
     notes: tuple[str, ...]
+    raw: Raw | None = None
 
     def arrays(self, metric: str) -> Arrays:
         """What training may see."""
@@ -80,9 +84,8 @@ def _without_extra(data: Data, base: Path, place: str, code: Code | None) -> Dat
     raw = sources.read(data, base, place, code)
     if raw.part is not None and data.split.named:
         raise UserError(f"{place}: data.split: {raw.name} is split already; leave it out")
-    if raw.table is not None:
-        return _from_table(raw, data, place)
-    return _from_arrays(raw, data, place)
+    dataset = _from_arrays(raw, data, place) if raw.table is None else _from_table(raw, data, place)
+    return replace(dataset, raw=raw)
 
 
 def _with_extra(dataset: Dataset, data: Data, base: Path, place: str) -> Dataset:

@@ -38,7 +38,7 @@ Process = subprocess.Popen[str]
 def launch(study: Path, runs: Path, *options: str) -> Process:
     """`hpsearch launch` in a session of its own, so that a signal can go to all of its processes."""
     code = "from hpsearch.cli import main; main()"
-    command = [sys.executable, "-c", code, "launch", str(study), "--runs", str(runs), *options]
+    command = [sys.executable, "-c", code, "launch", str(study), "--runs", str(runs), "--skip-checks", *options]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

@@ -46,7 +46,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(study: Path, ray_cluster: None) -> Folder:
-    return pipeline.launch(study, study.parent / "finished")
+    return pipeline.launch(study, study.parent / "finished", skip_checks=True)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def launch_again(study: Path, run: Folder, runs: Path, damage: Callable[[Path], 
     folder, heard = Folder(runs / "tiny"), Heard()
     shutil.copytree(run.root, folder.root)
     damage(folder.root / name)
-    pipeline.launch(study, runs, reporter=heard)
+    pipeline.launch(study, runs, reporter=heard, skip_checks=True)
     return heard.notes
 
 
@@ -147,8 +147,8 @@ def test_a_damaged_row_at_the_last_moment_ends_in_a_sentence(
                 flipped(folder.rows(0))
 
     with pytest.raises(RunError, match="is not as it was written; launch again"):
-        pipeline.launch(study, tmp_path, reporter=Spoiler())
-    pipeline.launch(study, tmp_path)
+        pipeline.launch(study, tmp_path, reporter=Spoiler(), skip_checks=True)
+    pipeline.launch(study, tmp_path, skip_checks=True)
     assert folder.summary.exists()
 
 
@@ -157,13 +157,14 @@ def test_rows_that_are_worth_their_place_no_longer_are_thinned(
 ) -> None:
     text = study.read_text() + "resources: {disk_gb: 1e-6}\n"  # a thousand bytes: the best alone
     (tmp_path / "tiny.yaml").write_text(text)
-    folder = pipeline.launch(tmp_path / "tiny.yaml", tmp_path)
+    folder = pipeline.launch(tmp_path / "tiny.yaml", tmp_path, skip_checks=True)
     summary = read_json(folder.summary)
     shelf = Shelf.look(folder)
     assert set(shelf.rows()) == {summary["best"]["trial"]}
     assert set(shelf.ended()) == set(range(6))
     assert [member["trial"] for member in summary["ensemble"]["members"]] == [summary["best"]["trial"]]
-    pipeline.launch(tmp_path / "tiny.yaml", tmp_path, Overrides(trials=8))  # thinned rows are not lost ones
+    # thinned rows are not lost ones
+    pipeline.launch(tmp_path / "tiny.yaml", tmp_path, Overrides(trials=8), skip_checks=True)
     assert len(Shelf.look(folder).ended()) == 8
     assert sum(path.stat().st_size for path in folder.rows_of_legs().values()) < 60_000
 
@@ -180,7 +181,7 @@ def test_rows_and_a_plan_of_another_study_are_set_aside(
     checkpoint.store(folder.rows(0), states, checkpoint.head(folder.rows(0)).about)
     plan = read(folder.plan)
     replace(plan, legs=(*plan.legs, replace(plan.legs[0], leg=9, trials=(99,)))).write(folder.plan)
-    pipeline.launch(study, tmp_path, reporter=heard)
+    pipeline.launch(study, tmp_path, reporter=heard, skip_checks=True)
     assert len([note for note in heard.notes if "another study's; set aside" in note]) == 2
     check_same(finished, folder, trials=6)
 
@@ -189,7 +190,7 @@ def test_rows_and_a_plan_of_another_study_are_set_aside(
 def test_a_small_budget_leaves_room_for_students(study: Path, ray_cluster: None, tmp_path: Path) -> None:
     text = study.read_text().replace("student: null", "student: {trials: 2}") + "resources: {disk_gb: 1e-6}\n"
     (tmp_path / "tiny.yaml").write_text(text)
-    folder = pipeline.launch(tmp_path / "tiny.yaml", tmp_path)
+    folder = pipeline.launch(tmp_path / "tiny.yaml", tmp_path, skip_checks=True)
     assert read_json(folder.summary)["student"]["alone"]["test"]
 
 
@@ -207,7 +208,7 @@ def test_a_write_that_was_broken_off_is_removed(study: Path, stopped: Folder, tm
     shutil.copytree(stopped.root, folder.root)
     beside = folder.root / "rows" / ".00000.safetensors.abcd1234"
     beside.write_bytes(b"half")
-    pipeline.launch(study, tmp_path)
+    pipeline.launch(study, tmp_path, skip_checks=True)
     assert not beside.exists()
 
 

@@ -45,7 +45,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(study: Path, ray_cluster: None) -> Folder:
     """The study, launched to its end."""
-    return pipeline.launch(study, study.parent / "runs")
+    return pipeline.launch(study, study.parent / "runs", skip_checks=True)
 
 
 def rows_of(folder: Folder) -> dict[int, checkpoint.RowState]:
@@ -108,7 +108,7 @@ def test_same_plan_and_seed_give_the_same_bits_with_one_worker(run: Folder, stud
 
 def test_a_finished_study_is_left_as_it_is(run: Folder, study: Path) -> None:
     before = run.summary.read_bytes()
-    pipeline.launch(study, study.parent / "runs")
+    pipeline.launch(study, study.parent / "runs", skip_checks=True)
     assert run.summary.read_bytes() == before
 
 
@@ -117,9 +117,9 @@ def test_a_timeout_leaves_trials_waiting_and_the_next_launch_finishes_them(
 ) -> None:
     plan = run.plan
     with pytest.raises(RunError, match="no trial finished in the time given"):
-        pipeline.launch(study, tmp_path, Overrides(timeout="0.001s"), plan)
+        pipeline.launch(study, tmp_path, Overrides(timeout="0.001s"), plan, skip_checks=True)
     assert hpsearch.open_run(tmp_path / "small").status()["trials"]["waiting"] == 12
-    folder = pipeline.launch(study, tmp_path)
+    folder = pipeline.launch(study, tmp_path, skip_checks=True)
     same(rows_of(run), rows_of(folder))
 
 
@@ -136,9 +136,9 @@ def assert_students_learn_from_the_new_ensemble(folder: Folder) -> None:
 def test_a_longer_study_keeps_its_trials_and_says_that_the_test_was_scored_again(
     run: Folder, study: Path, tmp_path: Path
 ) -> None:
-    folder = pipeline.launch(study, tmp_path, Overrides(trials=4))
+    folder = pipeline.launch(study, tmp_path, Overrides(trials=4), skip_checks=True)
     before = rows_of(folder)
-    pipeline.launch(study, tmp_path, Overrides(trials=6))
+    pipeline.launch(study, tmp_path, Overrides(trials=6), skip_checks=True)
     after = rows_of(folder)
     same(before, {trial: after[trial] for trial in before})
     summary = json.loads(folder.summary.read_text())
@@ -146,7 +146,7 @@ def test_a_longer_study_keeps_its_trials_and_says_that_the_test_was_scored_again
     assert summary["test_scored"] == 2
     assert_students_learn_from_the_new_ensemble(folder)
     with pytest.raises(UserError, match="6 are drawn already, got 5"):
-        pipeline.launch(study, tmp_path, Overrides(trials=5))
+        pipeline.launch(study, tmp_path, Overrides(trials=5), skip_checks=True)
 
 
 def test_a_run_opens_as_a_table(run: Folder) -> None:

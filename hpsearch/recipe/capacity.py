@@ -1,0 +1,105 @@
+"""R9 and O5: a wider net fits the training part better, and one is found that fits it all."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpsearch.knobs import of_net
+from hpsearch.nets.build import Net
+from hpsearch.recipe import pictures
+from hpsearch.recipe.bench import Bench
+from hpsearch.recipe.initial import at_zero_of
+from hpsearch.recipe.verdict import Finding, judged, skipped
+
+_WIDTHS = {"mlp": (4, 16, 64, 256), "resnet": (4, 8, 16)}
+_RATES = (3e-3, 1e-2)
+_STEPS = {"mlp": 2000, "resnet": 250}
+_FITS, _WORSE = 0.05, 0.02  # of the loss of outputs of zero
+
+
+@dataclass(frozen=True)
+class Rung:
+    """The best of a width's runs: its training loss, and the share of training rows that it has right."""
+
+    width: int
+    depth: int
+    loss: float
+    right: float | None
+
+
+def wider_fits_better(bench: Bench) -> Finding:
+    """R9: the training loss falls with the width, or is as low as it can be at any."""
+    rungs, zero = _ladder(bench), at_zero_of(bench, bench.params)
+    return judged(
+        not rungs[-1].loss <= rungs[0].loss + _WORSE * zero,
+        False,
+        _told(rungs) + bench.of,
+        f"not above that of width {rungs[0].width} at width {rungs[-1].width}, by {_WORSE * zero:.2g}",
+        "more capacity does not fit better: training is not what limits the loss; look for a fault in the loss, "
+        "the inputs or the rate before searching",
+        picture=pictures.lines(
+            {"loss": np.array([rung.loss for rung in rungs])},
+            "width",
+            "training loss",
+            [r.width for r in rungs],
+            True,
+        ),
+    )
+
+
+def floor(bench: Bench) -> Finding:
+    """O5: the smallest width that fits the training part; a search begins there, and then regularizes."""
+    rungs, zero = _ladder(bench), at_zero_of(bench, bench.params)
+    fitting = next((rung for rung in rungs if rung.loss < _FITS * zero), None)
+    told, (low, high) = _told(rungs) + bench.of, _searched(bench)
+    if fitting is None:
+        return skipped(f"{told}: none below {_FITS * zero:.2g} in so few steps, which tells nothing")
+    return judged(
+        False,
+        high is not None and high < fitting.width,
+        f"{told}; the floor is width {fitting.width}"
+        + (f", the search has {low} to {high}" if low is not None else ""),
+        "the search's widest net at the floor or above",
+        "a net that cannot fit the training part cannot show what regularization gains: raise width",
+    )
+
+
+def _ladder(bench: Bench) -> tuple[Rung, ...]:
+    """The plain net at rising widths, each at two rates, up and down in one cycle; every regularizer off."""
+    if "ladder" not in bench.kept:
+        bench.kept["ladder"] = _climbed(bench)
+    found: tuple[Rung, ...] = bench.kept["ladder"]
+    return found
+
+
+def _climbed(bench: Bench) -> tuple[Rung, ...]:
+    name = bench.prepared.net.name
+    if name not in _WIDTHS:
+        name = "resnet" if len(bench.arrays.input_shape) == 3 else "mlp"
+    params = {key: knob.default for key, knob in of_net(name).items()}
+    params |= {key: value for key, value in bench.params.items() if key in ("loss", "class_weights", "scaling")}
+    plain, rungs = bench.with_net(Net(name), params), []
+    for width in _WIDTHS[name]:
+        run = plain.run([{"lr": rate, "width": width, "schedule": "one_cycle"} for rate in _RATES], _STEPS[name])
+        losses = np.nan_to_num(run.loss, nan=np.inf)
+        best = int(losses.argmin())
+        right = None
+        if bench.is_classification:
+            right = float((run.predicted[best].argmax(-1).numpy() == bench.arrays.train.y).mean())
+        rungs.append(Rung(width, int(params["depth"]), float(losses[best]), right))
+    return tuple(rungs)
+
+
+def _searched(bench: Bench) -> tuple[int | None, int | None]:
+    if bench.prepared.net.name not in _WIDTHS:
+        return None, None
+    low, high = bench.prepared.space["width"].bounds
+    return int(low), int(high)
+
+
+def _told(rungs: tuple[Rung, ...]) -> str:
+    def right(rung: Rung) -> str:
+        return "" if rung.right is None else f" ({100 * rung.right:.1f} % right)"
+
+    shown = ", ".join(f"{rung.width}: {rung.loss:.3g}{right(rung)}" for rung in rungs)
+    return f"training loss by width, depth {rungs[0].depth}: {shown}"

@@ -1,0 +1,153 @@
+"""Runs the checks: on the data, then on the training set-up, each with its verdict."""
+
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from hpsearch.errors import UserError, choices
+from hpsearch.nets.build import NETS
+from hpsearch.prepared import Prepared
+from hpsearch.recipe import (
+    capacity,
+    controls,
+    distributions,
+    duplicates,
+    dynamics,
+    evaluation,
+    human,
+    initial,
+    inputs,
+    labels,
+    layers,
+    leakage,
+    mixing,
+    more_data,
+    overfit,
+    peers,
+    plain,
+    repeat,
+)  # fmt: skip
+from hpsearch.recipe.bench import Bench
+from hpsearch.recipe.verdict import Finding, judged, skipped
+from hpsearch.recipe.view import view
+
+
+@dataclass(frozen=True)
+class Check:
+    """`of`: what it looks at: a view of the data, or a bench with the net on it."""
+
+    of: Literal["data", "net"]
+    look: Callable[[Any], Finding]
+
+
+CHECKS: dict[str, Check] = {
+    "D1.classes": Check("data", distributions.classes),
+    "D1.target": Check("data", distributions.target),
+    "D1.missing": Check("data", distributions.missing),
+    "D1.constant": Check("data", distributions.constant),
+    "D1.outliers": Check("data", distributions.outliers),
+    "D1.identifiers": Check("data", distributions.identifiers),
+    "D1.normalised": Check("data", distributions.normalised),
+    "D1.leakage": Check("data", leakage.leakage),
+    "D1.drift": Check("data", distributions.drift),
+    "D2.duplicates": Check("data", duplicates.duplicates),
+    "D2.leakage": Check("data", duplicates.leakage),
+    "D2.conflicts": Check("data", duplicates.conflicts),
+    "D2.near": Check("data", duplicates.near),
+    "D2.labels": Check("data", labels.labels),
+    "R1": Check("net", repeat.same_seed),
+    "R2": Check("net", plain.trains),
+    "R2.frozen": Check("net", plain.all_weights_move),
+    "R3": Check("net", evaluation.in_full),
+    "R3.norms": Check("net", evaluation.norms_estimate),
+    "R4": Check("net", initial.zeroed),
+    "R5": Check("net", initial.fresh),
+    "R6": Check("net", human.agreement),
+    "R7": Check("net", controls.inputs_matter),
+    "R8": Check("net", overfit.one_batch),
+    "R9": Check("net", capacity.wider_fits_better),
+    "R10": Check("net", inputs.decoded),
+    "R10.scale": Check("net", inputs.scaled),
+    "R11": Check("net", dynamics.settle),
+    "R12": Check("net", mixing.alone),
+    "R14": Check("net", peers.beaten),
+    "O1": Check("net", plain.no_hero),
+    "O2": Check("net", plain.rate),
+    "O4": Check("net", plain.constant_rate),
+    "O5": Check("net", capacity.floor),
+    "G1": Check("net", more_data.learning_curve),
+    "G13.dead": Check("net", layers.dead_units),
+    "G13.saturated": Check("net", layers.saturation),
+    "G13.gradients": Check("net", layers.gradients),
+}
+
+
+def chosen(only: Sequence[str], place: str = "--only") -> list[str]:
+    """The checks of these ids; an id without a word has all of its row.
+
+    Raises:
+        UserError: there is none of an id.
+    """
+    for name in only:
+        if not any(known == name or known.split(".")[0] == name for known in CHECKS):
+            raise UserError(f"{place}: there is no check {name!r}; {choices(CHECKS)}")
+    return [known for known in CHECKS if not only or {known, known.split(".")[0]} & set(only)]
+
+
+def run(
+    prepared: Prepared,
+    only: Sequence[str] = (),
+    tell: Callable[[str, Finding, float], None] = lambda name, finding, took: None,
+) -> dict[str, Finding]:
+    """Each check's finding, in order; `tell` hears of each, with its seconds."""
+    benches: dict[str, Any] = {}
+    found = {}
+    for name in chosen(only):
+        check, began = CHECKS[name], time.monotonic()
+        found[name] = _looked(check, prepared, benches)
+        tell(name, found[name], time.monotonic() - began)
+    return found
+
+
+def _looked(check: Check, prepared: Prepared, benches: dict[str, Any]) -> Finding:
+    if prepared.dataset.raw is None:
+        return skipped("the study's training function has data of its own")
+    if check.of == "net" and prepared.objective is not None:
+        return skipped("the study's training function has a net of its own")
+    try:
+        if check.of not in benches:
+            benches[check.of] = view(prepared) if check.of == "data" else Bench(prepared)
+        return check.look(benches[check.of])
+    except UserError:
+        raise
+    except Exception as error:
+        if check.of == "data" or prepared.net.name in NETS:
+            raise  # a fault of ours, and not of the user's net
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        text = (
+            f"{type(error).__name__}: {' '.join(str(error).split())[:200]} ({Path(at.filename).name}:{at.lineno})"
+        )
+        return judged(
+            True,
+            False,
+            f"it could not be run: {text}",
+            "a run to its end",
+            "look at what the net does in training",
+        )
+
+
+def to_json(found: Mapping[str, Finding], accepted: Mapping[str, str]) -> list[dict[str, Any]]:
+    """As check.json has it: an accepted finding keeps its verdict and says why it is accepted."""
+    entries = []
+    for name, finding in found.items():
+        entry = finding.to_json(name)
+        entries.append(entry | {"accepted": accepted[name]} if name in accepted else entry)
+    return entries
+
+
+def failed(found: Mapping[str, Finding], accepted: Mapping[str, str]) -> list[str]:
+    """The checks that stop a launch."""
+    return [name for name, finding in found.items() if finding.verdict == "fail" and name not in accepted]

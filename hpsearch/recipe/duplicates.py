@@ -1,0 +1,228 @@
+"""D2: the same row twice, with the same answer or with another, in one part or in two."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from scipy import stats
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+
+from hpsearch.recipe import pictures
+from hpsearch.recipe.pictures import Draw
+from hpsearch.recipe.verdict import Finding, judged, percent, skipped
+from hpsearch.recipe.view import View
+
+_MANY = 0.01  # of the rows
+_NEAR, _FIFTH = 0.1, 5  # of the distance of the fifth nearest
+_NEIGHBOURS = 4000  # rows of a part among which near ones are looked for
+_CHANCE = 1e-3
+_DIRECTIONS = 100  # in which rows differ most: they tell near ones from others as well as a thousand
+_WORDS = 50  # of a column, each a direction of its own; of more, random directions
+_SHOWN = 16
+
+
+def duplicates(view: View) -> Finding:
+    """D2.duplicates: training rows whose inputs an earlier training row has."""
+    train = view.copies.part["train"]
+    group = view.copies.group[train]
+    first = np.unique(group, return_index=True)[1]
+    again = np.setdiff1d(np.arange(len(group)), first)
+    share = len(again) / len(group)
+    return judged(
+        False,
+        share > _MANY,
+        f"{len(again)} of {len(group)} training rows ({percent(share)})",
+        f"at most {percent(_MANY)}",
+        "rows that were collected twice count twice: drop them, or see whether what tells them apart is missing",
+        view.copies.rows[train[again]],
+    )
+
+
+def leakage(view: View) -> Finding:
+    """D2.leakage: validation and test rows whose inputs were trained on.
+
+    A failure where it is more than 1 % of a part, beyond chance, and more than twice what features that are drawn
+    by themselves would make: in a table of few answers equal rows are natural.
+    """
+    copies, told, rows, fails = view.copies, [], [], False
+    train = np.unique(copies.group[copies.part["train"]])
+    natural = _natural(view)
+    for part in ("validation", "test"):
+        places = copies.part[part]
+        seen = places[np.isin(copies.group[places], train)]
+        low = _lower_end(len(seen), len(places))
+        fails |= low > _MANY and low > 2 * natural
+        told.append(f"{len(seen)} of {len(places)} {part} rows ({percent(len(seen) / len(places))})")
+        rows += copies.rows[seen].tolist()
+    return judged(
+        fails,
+        bool(rows),
+        ", ".join(told) + (f"; {percent(natural)} would be natural" if natural > _MANY / 10 else ""),
+        "none; surely more than 1 % of a part is a failure",
+        "what was learnt by heart scores there as if it were understood: drop the duplicates, or keep those that "
+        "belong together in one part (data.split.group)",
+        rows,
+        _pairs(view, rows),
+    )
+
+
+def conflicts(view: View) -> Finding:
+    """D2.conflicts: rows with equal inputs and different answers; no net can be right on all of them."""
+    copies, wrong, rows = view.copies, 0, []
+    for places in _equal(copies.group):
+        answers, counts = np.unique(copies.y[places], return_counts=True)
+        if len(answers) > 1:
+            wrong += int(counts.sum() - counts.max())
+            rows += copies.rows[places].tolist()
+    total = len(copies.y)
+    low, natural = _lower_end(wrong, total), _natural(view)
+    told = f"{len(rows)} rows"
+    if view.is_classification:
+        told += f", of which {wrong} must be wrong ({percent(wrong / total)})"
+        told += f"; an accuracy of {percent(1 - wrong / total)} is the most that a net can have" if wrong else ""
+    return judged(
+        view.is_classification and wrong / total > _MANY and low > _MANY / 2 and natural < _MANY,
+        bool(rows),
+        told,
+        "none; of classes, more than 1 % of rows that must be wrong is a failure",
+        "look at them: either labels are wrong, or what tells these rows apart is not among the features",
+        rows,
+        _pairs(view, rows),
+    )
+
+
+def near(view: View) -> Finding:
+    """D2.near: validation and test rows that are nearly a training row, though not equal to it.
+
+    Nearly: their nearest training row is at less than a tenth of the distance of the fifth nearest. Warns where
+    that is so more often than in points spread evenly around. Images are compared without brightness and contrast.
+    """
+    x = _comparable(view)
+    if x is None:
+        return skipped("words alone have no distance")
+    rng = np.random.default_rng(0)
+    group = dict(zip(view.copies.rows.tolist(), view.copies.group.tolist(), strict=True))
+    own = np.array([group[row] for row in view.rows.tolist()])
+    train = _sample(view.part["train"], rng)
+    train = train[np.unique(own[train], return_index=True)[1]]  # equal rows are no neighbours
+    trained = np.unique(view.copies.group[view.copies.part["train"]])
+    places = np.concatenate([_sample(view.part[part], rng) for part in ("validation", "test")])
+    places = places[~np.isin(own[places], trained)]
+    if len(train) < _FIFTH or len(places) == 0:
+        return skipped("too few rows that are not equal to others")
+    distance = NearestNeighbors(n_neighbors=_FIFTH).fit(x[train]).kneighbors(x[places])[0]
+    close = places[distance[:, 0] < _NEAR * distance[:, -1]]
+    natural = _by_chance(distance)
+    chance = float(stats.binomtest(len(close), len(places), natural, alternative="greater").pvalue)
+    return judged(
+        False,
+        chance < _CHANCE,
+        f"{len(close)} of {len(places)} rows at less than {_NEAR:g} of the fifth nearest's distance from one of "
+        f"{len(train)} training rows",
+        f"{percent(natural)} by chance",
+        "copies that were cut, saved or measured again are duplicates still: drop them, or keep them in one part "
+        "(data.split.group)",
+        view.sources(close),
+    )
+
+
+def _by_chance(distance: np.ndarray) -> float:
+    """How often points that are spread evenly around have their nearest neighbour so near, from distances [N, 5].
+
+    In D dimensions (r1 / r5)^D is Beta(1, 4), and (r2 / r5)^D is Beta(2, 3), whose median gives D (as in Facco et
+    al. 2017, "Estimating the intrinsic dimension of datasets"); copies change r1 alone.
+    """
+    ratio = float(np.median(distance[:, 1] / np.maximum(distance[:, -1], 1e-300)))
+    if not 0 < ratio < 1:
+        return 0.0
+    dimensions = np.log(stats.beta(2, 3).median()) / np.log(ratio)
+    return float(stats.beta(1, 4).cdf(_NEAR**dimensions))
+
+
+def _natural(view: View) -> float:
+    """The share of rows with a twin in training, were each feature drawn by itself as it is distributed."""
+    if view.kind == "images":
+        return 0.0
+    train = view.part["train"]
+    same = 1.0
+    for feature in view.features:
+        counts = np.unique(feature.codes[train], return_counts=True)[1]
+        same *= float(np.square(counts / len(train)).sum())
+    return float(1 - (1 - same) ** len(view.copies.part["train"]))
+
+
+def _lower_end(count: int, total: int) -> float:
+    """Of the 95 % interval of a share (Clopper and Pearson)."""
+    return float(stats.binomtest(count, total).proportion_ci().low)
+
+
+def _equal(group: np.ndarray) -> Iterator[np.ndarray]:
+    """The places of each group of two or more."""
+    order = np.argsort(group, kind="stable")
+    for places in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        if len(places) > 1:
+            yield np.sort(places)
+
+
+def _pairs(view: View, rows: Sequence[int]) -> Draw | None:
+    """The first rows, each beside the first row that equals it, as far as they are in view."""
+    place = {int(row): i for i, row in enumerate(view.rows)}
+    group = dict(zip(view.copies.rows.tolist(), view.copies.group.tolist(), strict=True))
+    of_group: dict[int, list[int]] = {}
+    for row in place:
+        of_group.setdefault(group[row], []).append(row)
+    shown: list[int] = []
+    for row in (row for row in rows[:_SHOWN] if row in place):
+        twin = next((other for other in of_group[group[row]] if other != row), None)
+        shown += [place[row]] if twin is None else [place[row], place[twin]]
+    shown = list(dict.fromkeys(shown))[:_SHOWN]
+    if not shown:
+        return None
+    if view.kind == "images" and view.x is not None:
+        return pictures.images(view.x[shown], [f"{view.rows[i]}: {_answer(view, i)}" for i in shown])
+    features = view.features[:6]
+    cells = [[view.rows[i], _answer(view, i), *(f.values[i] for f in features)] for i in shown]
+    return pictures.table(["row", "answer", *(feature.name for feature in features)], cells)
+
+
+def _answer(view: View, place: int) -> object:
+    return view.target.classes[view.y[place]] if view.is_classification else float(view.y[place])
+
+
+def _sample(places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return places if len(places) <= _NEIGHBOURS else np.sort(rng.choice(places, _NEIGHBOURS, replace=False))
+
+
+def _comparable(view: View) -> np.ndarray | None:
+    """Rows as points [N, D] between which a distance means something."""
+    train = view.part["train"]
+    if view.kind == "images" and view.x is not None:
+        flat = view.x.reshape(len(view.rows), -1).astype(np.float32)
+        spread = flat.std(1, keepdims=True)
+        return fewer((flat - flat.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1), train)
+    numbers = [f.values for f in view.features if f.is_number and not f.missing[train].all()]
+    if not numbers:
+        return None
+    x = np.stack(numbers, axis=1)
+    mean, spread = np.nanmean(x[train], axis=0), np.nanstd(x[train], axis=0)
+    x = np.nan_to_num((x - mean) / np.where(spread > 0, spread, 1))
+    rng = np.random.default_rng(0)
+    words = [_directions(f.codes + 1, rng) for f in view.features if not f.is_number]
+    return fewer(np.concatenate([x, *words], axis=1).astype(np.float32), train)
+
+
+def _directions(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A point for each word, about a standard deviation from any other word's."""
+    count = int(codes.max()) + 1
+    if count <= _WORDS:
+        return np.asarray(np.eye(count)[codes] / np.sqrt(2))
+    drawn = rng.normal(size=(count, 16))
+    return np.asarray((drawn / np.linalg.norm(drawn, axis=1, keepdims=True) / np.sqrt(2))[codes])
+
+
+def fewer(x: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """The directions in which the training rows differ most, of many columns."""
+    if x.shape[1] <= _DIRECTIONS:
+        return x
+    some = x[train[:_NEIGHBOURS]]
+    return np.asarray(PCA(min(_DIRECTIONS, len(some)), random_state=0).fit(some).transform(x))

@@ -1,0 +1,128 @@
+"""R10: the very numbers that enter the net, decoded back and held against the source."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hpsearch.data import preprocess
+from hpsearch.data.dataset import Target
+from hpsearch.data.preprocess import ArraySchema, Number, TableSchema
+from hpsearch.recipe import pictures
+from hpsearch.recipe.bench import Bench
+from hpsearch.recipe.pictures import Draw
+from hpsearch.recipe.verdict import Finding, judged, some
+
+_ROUNDING = 1e-3  # of a feature's spread
+_FAR = 200.0  # standard deviations
+_MOST = 20_000  # rows that are decoded
+_SHOWN, _COLUMNS = 24, 6
+
+
+def decoded(bench: Bench) -> Finding:
+    """R10: each training row, decoded, is its row of the source: same numbers, same words, in the same order."""
+    dataset = bench.prepared.dataset
+    part, raw = dataset.train, dataset.raw
+    assert raw is not None
+    own = np.arange(min(len(part.own_y), _MOST))
+    x, rows = part.x[own], part.index[own]
+    if isinstance(dataset.schema, ArraySchema):
+        assert raw.x is not None
+        apart = {"x": arrays_apart(dataset.schema, x, raw.x[rows])}
+    else:
+        assert raw.table is not None
+        apart = columns_apart(dataset.schema, x, raw.table.iloc[rows])
+    worst = max(apart, key=lambda name: apart[name])
+    wrong = [name for name, value in apart.items() if not value <= _ROUNDING]
+    return judged(
+        bool(wrong),
+        False,
+        f"{len(own)} training rows; the largest difference to the source is {apart[worst]:.2g} of a spread"
+        + (f", in {some(wrong)}" if wrong else ""),
+        "0 to rounding",
+        "what enters the net is not what the source holds: look at how it is read; numbers with many digits "
+        "in front "
+        "of what changes lose it in float32",
+        picture=_picture(bench),
+    )
+
+
+def scaled(bench: Bench) -> Finding:
+    """R10.scale: inputs of the size that nets are made for, about 0 and 1."""
+    x = bench.inputs(len(bench.arrays.train.y)).double().flatten(1)
+    mean, spread, far = float(x.mean()), float(x.std(0, correction=0).mean()), float(x.abs().max())
+    usual = abs(mean) <= 3 and 0.01 < spread < 10
+    return judged(
+        not far <= 1e4,
+        not (usual and far <= _FAR),
+        f"mean {mean:.2g}, mean spread of a feature {spread:.2g}, largest size {far:.3g}{bench.of}",
+        f"about 0, about 1, below {_FAR:g}",
+        "one far value rules each step that its row is in: see D1.outliers; scaling: quantile tames them"
+        if usual
+        else "the inputs are not of the size 1: look at what is done to them on their way",
+    )
+
+
+def arrays_apart(schema: ArraySchema, x: np.ndarray, source: np.ndarray) -> float:
+    """How far arrays are from their source, in spreads."""
+    tail = (1,) * (len(schema.shape) - 1)
+    mean, std = (np.array(v, dtype=np.float32).reshape(-1, *tail) for v in (schema.mean, schema.std))
+    found = (source.reshape(x.shape).astype(np.float64) - mean) / std
+    return float(np.abs(found - x).max())
+
+
+def columns_apart(schema: TableSchema, x: np.ndarray, source: pd.DataFrame) -> dict[str, float]:
+    """How far each column is from its source: in spreads, or as a share of words that differ."""
+    found, start = {}, 0
+    for column in schema.columns:
+        block = x[:, start : start + column.width]
+        start += column.width
+        if isinstance(column, Number):
+            values = preprocess.numbers(source[column.name], column.name)
+            values = np.where(np.isnan(values), column.fill, values)
+            back = block[:, 0].astype(np.float64) * column.std + column.mean
+            found[column.name] = float(np.abs(back - values).max() / column.std)
+        else:
+            found[column.name] = float((_words(column.categories, block) != _known(column, source)).mean())
+    return found
+
+
+def _words(categories: tuple[str, ...], block: np.ndarray) -> np.ndarray:
+    """The words that 0/1 columns stand for, None where there is none."""
+    hot = block[:, : len(categories)]
+    none = 1 - hot.sum(1, keepdims=True)
+    words = np.array([*categories, None], dtype=object)
+    return np.asarray(words[np.hstack([hot, none]).argmax(1)])
+
+
+def _known(column: preprocess.Category, source: pd.DataFrame) -> np.ndarray:
+    known = set(column.categories)
+    words = preprocess.words(source[column.name])
+    return np.array([word if word in known else None for word in words], dtype=object)
+
+
+def _picture(bench: Bench) -> Draw:
+    """The first rows as they enter the net, decoded: pictures, or the numbers and words of a table."""
+    dataset, part = bench.prepared.dataset, bench.prepared.dataset.train
+    x, names = part.x[:_SHOWN], [_name(dataset.target, value) for value in part.y[:_SHOWN]]
+    if x.ndim == 4:
+        return pictures.images(x, names)
+    columns: Mapping[str, list[Any]]
+    if isinstance(dataset.schema, ArraySchema):
+        columns = {f"x[{i}]": values.tolist() for i, values in enumerate(x.reshape(len(x), -1)[:, :_COLUMNS].T)}
+    else:
+        columns, start = {}, 0
+        for column in dataset.schema.columns[:_COLUMNS]:
+            block = x[:, start : start + column.width]
+            start += column.width
+            if isinstance(column, Number):
+                columns[column.name] = (block[:, 0].astype(float) * column.std + column.mean).tolist()
+            else:
+                columns[column.name] = _words(column.categories, block).tolist()
+    rows = list(zip(names, *columns.values(), strict=True))[: _SHOWN // 2]
+    return pictures.table(["target", *columns], rows)
+
+
+def _name(target: Target, value: float) -> str:
+    return str(target.classes[int(value)]) if target.task == "classification" else f"{value:.4g}"

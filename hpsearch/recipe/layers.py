@@ -1,0 +1,143 @@
+"""G13: activations and gradients, layer by layer."""
+
+from collections.abc import Callable
+from copy import deepcopy
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hpsearch.recipe import pictures
+from hpsearch.recipe.bench import Bench
+from hpsearch.recipe.pictures import Draw
+from hpsearch.recipe.verdict import Finding, judged, skipped, some
+
+_DEAD, _ALL_DEAD = 0.5, 0.95  # of a layer's units
+_SATURATED = 0.5  # of a layer's outputs
+_APART, _FAR_APART = 1e4, 1e6  # times
+_ROWS, _PART = 512, 64
+_WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def dead_units(bench: Bench) -> Finding:
+    """G13.dead: the share of a layer's units that no row of a large batch moves, after a short run.
+
+    Their weights' gradient is zero. At the start that is so of all layers below one that begins at zero, as a
+    residual branch may; it is told, and not judged.
+    """
+    before, after = _dead(bench, bench.net()), _dead(bench, bench.baseline.nets[0])
+    if not after:
+        return skipped("the net has no hidden layer")
+    first = next(m for m in bench.baseline.nets[0].modules() if isinstance(m, _WEIGHTED))
+    worst = max(after, key=lambda name: after[name])
+    return judged(
+        not after[worst] < _ALL_DEAD,
+        not after[worst] < _DEAD,
+        f"worst layer {worst}: {_share(before[worst])} at the start, {_share(after[worst])} after a short run",
+        f"below {_share(_DEAD)}",
+        "units whose activation is zero for every row learn nothing any more: a bias far below zero, a rate too "
+        "high, or inputs of the wrong scale; leaky or gelu cannot die",
+        picture=_first_layer(bench, first.weight.detach().numpy()),
+    )
+
+
+def saturation(bench: Bench) -> Finding:
+    """G13.saturated: the share of outputs of tanh and sigmoid at their ends, where no gradient passes."""
+    found: dict[str, float] = {}
+    for net in (bench.net().eval(), bench.baseline.nets[0].eval()):
+        hooks = [
+            module.register_forward_hook(_noting(found, name, module))
+            for name, module in net.named_modules()
+            if isinstance(module, nn.Tanh | nn.Sigmoid)
+        ]
+        with torch.no_grad():
+            for part in bench.held_out()[:_ROWS].split(_PART):
+                net(part)
+        for hook in hooks:
+            hook.remove()
+    if not found:
+        return skipped("the net has no tanh or sigmoid layer")
+    worst = max(found, key=lambda name: found[name])
+    return judged(
+        found[worst] > _ALL_DEAD,
+        found[worst] > _SATURATED,
+        f"{worst}: {_share(found[worst])}",
+        f"below {_share(_SATURATED)}",
+        "scale the inputs, or begin with smaller weights",
+    )
+
+
+def gradients(bench: Bench) -> Finding:
+    """G13.gradients: the size of a fresh net's gradient by layer, against each layer's weights."""
+    net = _with_gradients(bench, bench.net())
+    sizes = {
+        name: _rms(module.weight.grad) / max(_rms(module.weight.detach()), 1e-12)
+        for name, module in net.named_modules()
+        if isinstance(module, _WEIGHTED) and module.weight.grad is not None
+    }
+    values = np.array([size for size in sizes.values() if size != 0])  # below a layer that begins at zero
+    if len(values) < 2:
+        return skipped("fewer than two layers have a gradient at the start")
+    ratio = float(values.max() / values.min())
+    return judged(
+        not ratio <= _FAR_APART,
+        not ratio <= _APART,
+        f"gradient by weight, from the first layer: {some([f'{n} {s:.1e}' for n, s in sizes.items()], 8)}; "
+        f"largest to smallest {ratio:.2g}",
+        f"within {_APART:,.0f} times",
+        "gradients vanish or explode on their way: norms or skip connections help, or a better start",
+    )
+
+
+def _dead(bench: Bench, net: nn.Module) -> dict[str, float]:
+    """The share of units, of each layer but the last, whose weights get no gradient."""
+    net = _with_gradients(bench, net)
+    return {
+        name: float((module.weight.grad.flatten(1) == 0).all(1).float().mean())
+        for name, module in net.named_modules()
+        if isinstance(module, _WEIGHTED) and module is not bench.last(net) and module.weight.grad is not None
+    }
+
+
+def _with_gradients(bench: Bench, net: nn.Module) -> nn.Module:
+    """A copy of the net, in evaluation mode, with the gradient of a plain loss over many rows."""
+    net = deepcopy(net).eval()
+    for parameter in net.parameters():
+        parameter.grad = None
+    x = bench.inputs(_ROWS)
+    targets = torch.from_numpy(bench.target.scaled(bench.arrays.train.y[: len(x)]))
+    for part, told in zip(x.split(_PART), targets.split(_PART), strict=True):
+        outputs = net(part)
+        if bench.is_classification:
+            nn.functional.cross_entropy(outputs, told).backward()
+        else:
+            nn.functional.mse_loss(outputs.squeeze(-1), told).backward()
+    return net
+
+
+def _first_layer(bench: Bench, weight: np.ndarray) -> Draw:
+    """The first layer's weights: as pictures where they look at images, else as a map of features by units."""
+    shape = bench.arrays.input_shape
+    if weight.ndim == 4:
+        return pictures.images(weight, [str(i) for i in range(len(weight))])
+    if len(shape) == 3 and weight.shape[1] == np.prod(shape):
+        return pictures.images(weight.reshape(-1, *shape), [str(i) for i in range(len(weight))])
+    return pictures.heat(weight.reshape(len(weight), -1), [str(i) for i in range(weight.shape[1])], "unit")
+
+
+def _noting(found: dict[str, float], name: str, module: nn.Module) -> Callable[..., None]:
+    """A hook that notes the largest share of a layer's outputs at their ends."""
+
+    def hook(_module: nn.Module, _inputs: object, out: Tensor) -> None:
+        far = (out.abs() > 0.99) if isinstance(module, nn.Tanh) else ((out - 0.5).abs() > 0.495)
+        found[name] = max(found.get(name, 0.0), float(far.float().mean()))
+
+    return hook
+
+
+def _rms(values: Tensor) -> float:
+    return float(values.square().mean().sqrt())
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f} %"

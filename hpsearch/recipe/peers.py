@@ -1,0 +1,90 @@
+"""R14: baselines that anybody has in a minute, and that a net must beat."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+from hpsearch.metrics import METRICS, Metric
+from hpsearch.recipe.bench import Bench
+from hpsearch.recipe.verdict import Finding, judged
+
+_RESAMPLES = 300
+_WIDE = 500  # columns, of more the hundred directions that differ most
+_FEWEST = 1e-6  # probability
+
+
+def beaten(bench: Bench) -> Finding:
+    """R14: constant, linear and nearest neighbours, fitted on the same rows, against the best of six short runs.
+
+    The net must beat the constant by log loss or rmse; by the study's metric all are told.
+    """
+    proper, metric = METRICS[bench.proper], METRICS[bench.arrays.metric]
+    y = torch.from_numpy(bench.arrays.validation.y.copy())
+    run = bench.longer
+    ours = run.best[int(np.nan_to_num(run.scores, nan=np.inf).argmin())]
+    peers = {name: _predicted(bench, peer) for name, peer in _peers(bench).items()}
+    scores = {n: float(metric.score(p.unsqueeze(0), y)[0]) for n, p in {**peers, "the baseline": ours}.items()}
+    low, high = _ahead(proper, ours, peers["constant"], y)
+    lost = [name for name in ("linear", "neighbours") if _ahead(metric, ours, peers[name], y)[1] < 0]
+    nothing = not high > 0
+    return judged(
+        nothing,
+        bool(lost) or not low > 0,
+        f"validation {bench.arrays.metric}: " + ", ".join(f"{n} {s:.4g}" for n, s in scores.items()) + bench.of,
+        f"the baseline ahead of the constant: by {bench.proper} {low:+.3g} to {high:+.3g} (95 %)",
+        "the net is no better than a constant: it has learnt nothing from its inputs"
+        if nothing
+        else f"{' and '.join(lost)} did better than the plain net in a short run: the search's best has to beat "
+        "that too, else take the simpler one"
+        if lost
+        else "hardly ahead of a constant: the signal is weak, or the validation part is small",
+    )
+
+
+def _peers(bench: Bench) -> dict[str, Any]:
+    near = min(5, len(bench.arrays.train.y))
+    if bench.is_classification:
+        linear = LogisticRegressionCV(Cs=[0.01, 0.1, 1.0], cv=3, max_iter=200)
+        neighbours = KNeighborsClassifier(near)
+        return {"constant": DummyClassifier(strategy="prior"), "linear": linear, "neighbours": neighbours}
+    ridge = RidgeCV(np.logspace(-2, 3, 6))
+    return {"constant": DummyRegressor(), "linear": ridge, "neighbours": KNeighborsRegressor(near)}
+
+
+def _predicted(bench: Bench, peer: Any) -> torch.Tensor:
+    """Log-probabilities [N, C], or values [N]."""
+    train, held = bench.arrays.train, bench.arrays.validation
+    x, x_held = (part.x.reshape(len(part.x), -1) for part in (train, held))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if x.shape[1] > _WIDE:
+            directions = PCA(min(100, len(x)), random_state=0).fit(x)
+            x, x_held = directions.transform(x), directions.transform(x_held)
+        y = train.y
+        if isinstance(peer, LogisticRegressionCV):  # which looks for every class in each of three folds
+            often = np.isin(y, np.flatnonzero(np.bincount(y) >= 3))
+            x, y = x[often], y[often]
+        peer.fit(x, y)
+        if not bench.is_classification:
+            return torch.from_numpy(np.asarray(peer.predict(x_held), dtype=np.float64))
+        found = peer.predict_proba(x_held)
+    whole = np.full((len(held.y), bench.target.outputs), _FEWEST)
+    whole[:, peer.classes_] = np.maximum(found, _FEWEST)
+    return torch.from_numpy(np.log(whole / whole.sum(1, keepdims=True)))
+
+
+def _ahead(metric: Metric, ours: torch.Tensor, theirs: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+    """How far we are ahead: the bootstrap's 95 % over validation rows, paired."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(_RESAMPLES):
+        rows = torch.from_numpy(rng.integers(len(y), size=len(y)))
+        a, b = (metric.score(p[rows].unsqueeze(0), y[rows])[0] for p in (ours, theirs))
+        found.append(metric.sign * float(a - b))
+    low, high = np.nanquantile(found, [0.025, 0.975])
+    return float(low), float(high)

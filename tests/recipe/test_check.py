@@ -1,0 +1,201 @@
+"""`hpsearch check`, as a user has it: verdicts, check.json, pictures, exit status; and the gate of a launch."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from broken_studies import Fault, blobs, values, write
+from sklearn.metrics import cohen_kappa_score
+
+from hpsearch import pipeline
+from hpsearch.cli import main
+from hpsearch.errors import CheckError
+from hpsearch.prepare import prepare
+from hpsearch.recipe.bench import Bench
+from hpsearch.recipe.check import CHECKS, run
+from hpsearch.recipe.inputs import columns_apart, decoded
+
+
+def copied(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([table[:60], table[:60]], ignore_index=True)
+
+
+SMALL = Fault("small", "", lambda rng: blobs(rng, 150))
+LEAKING = Fault("leaking", "", lambda rng: copied(blobs(rng, 120)))
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["hpsearch", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return call
+
+
+def with_keys(path: Path, **keys: Any) -> Path:
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | keys))
+    return path
+
+
+def test_a_failure_is_status_3_and_an_accepted_one_is_none(command: Any, tmp_path: Path) -> None:
+    path = write(LEAKING, tmp_path)
+    status, out, _ = command("check", str(path), "--only", "D2")
+    assert status == 3
+    assert "fail D2.leakage" in out
+    assert "rows: " in out
+    assert "failed: D2.leakage" in out
+    with_keys(path, accept={"D2.leakage": "measured twice"})
+    status, out, _ = command("check", str(path), "--only", "D2")
+    assert status == 0
+    assert "accepted: measured twice" in out
+
+
+def test_all_checks_leave_their_verdicts_and_pictures(command: Any, tmp_path: Path) -> None:
+    status, _, _ = command("check", str(write(SMALL, tmp_path)))
+    assert status == 0
+    entries = json.loads((tmp_path / "runs/broken/check.json").read_text())
+    assert [entry["id"] for entry in entries] == list(CHECKS)
+    assert all(entry.keys() == {"id", "verdict", "measured", "expected", "advice", "rows"} for entry in entries)
+    assert {entry["verdict"] for entry in entries} <= {"pass", "warn", "skip"}
+    drawn = {path.stem for path in (tmp_path / "runs/broken/checks").glob("*.png")}
+    assert drawn >= {"D1.classes", "R7", "R8", "R9", "R10", "R11", "G1", "G13.dead"}
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in (tmp_path / "runs/broken/checks").glob("*.png"))
+
+
+def test_unknown_ids_are_refused(command: Any, tmp_path: Path) -> None:
+    path = write(SMALL, tmp_path)
+    status, _, err = command("check", str(path), "--only", "D9")
+    assert status == 2
+    assert err.startswith("--only: there is no check 'D9'; choose from D1.classes, ")
+    status, _, err = command("check", str(with_keys(path, accept={"R99": "so"})), "--only", "D1.classes")
+    assert status == 2
+    assert f"{path}: accept: there is no check 'R99'" in err
+
+
+def test_where_the_net_is_wrong_the_data_are_looked_at_all_the_same(command: Any, tmp_path: Path) -> None:
+    path = with_keys(write(LEAKING, tmp_path), net="nowhere:Net")
+    status, out, err = command("check", str(path), "--only", "D2.leakage", "--only", "R4")
+    assert status == 2
+    assert "fail D2.leakage" in out
+    assert "R4" not in out
+    assert err.startswith(f"{path}: net: there is no module 'nowhere'")
+
+
+def test_where_the_data_are_wrong_that_is_all_that_is_said(command: Any, tmp_path: Path) -> None:
+    path = with_keys(write(SMALL, tmp_path), data={"source": "none.csv", "target": "y"})
+    status, out, err = command("check", str(path))
+    assert (status, out) == (2, "")
+    assert "none.csv: no such file" in err
+
+
+RAISES = """
+import math
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, input_shape, outputs):
+        super().__init__()
+        self.head = nn.Linear(math.prod(input_shape), outputs)
+
+    def forward(self, x):
+        if self.training:
+            raise ValueError("not for training")
+        return self.head(x)
+"""
+
+
+def test_a_forward_that_raises_in_training_is_told_by_each_check_that_trains(tmp_path: Path) -> None:
+    path = with_keys(write(SMALL, tmp_path), net="mine:Net")
+    (tmp_path / "mine.py").write_text(RAISES)
+    found = run(prepare(path), ["D1.classes", "R2", "R4", "R12"])
+    assert found["D1.classes"].verdict == "pass"
+    for name in ("R2", "R4", "R12"):
+        assert found[name].verdict == "fail"
+        assert "it could not be run: ValueError: not for training" in found[name].measured
+
+
+def test_a_launch_stops_at_a_failed_check_before_anything_is_begun(tmp_path: Path) -> None:
+    path = write(LEAKING, tmp_path)
+    with pytest.raises(CheckError, match=r"1 checks failed: D2\.leakage; D2\.leakage: what was learnt by heart"):
+        pipeline.launch(path, tmp_path / "runs")
+    run_folder = tmp_path / "runs" / "broken"
+    assert not (run_folder / "ledger.journal").exists()
+    before = (run_folder / "check.json").stat().st_mtime_ns
+    with pytest.raises(CheckError):  # told again from the file: nothing that it is about has changed
+        pipeline.launch(path, tmp_path / "runs")
+    assert (run_folder / "check.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_an_accepted_finding_lets_a_launch_go_on_with_the_verdicts_that_stand(tmp_path: Path) -> None:
+    path = with_keys(
+        write(LEAKING, tmp_path),
+        search={"trials": 2, "block": 2},
+        params={"epochs": 1},
+        squeeze={"student": "off"},
+    )
+    with pytest.raises(CheckError):
+        pipeline.launch(path, tmp_path / "runs")
+    before = (tmp_path / "runs/broken/check.json").stat().st_mtime_ns
+    folder = pipeline.launch(with_keys(path, accept={"D2.leakage": "measured twice"}), tmp_path / "runs")
+    assert folder.check.stat().st_mtime_ns == before
+    seconds = json.loads(folder.summary.read_text())["seconds"]
+    assert 0 <= seconds["check"] < seconds["total"]
+
+
+def test_a_person_by_score(tmp_path: Path) -> None:
+    path = with_keys(write(SMALL, tmp_path), search={"metric": "accuracy"}, human={"score": 0.9})
+    (found,) = run(prepare(path), ["R6"]).values()
+    assert "a person 0.9, the baseline" in found.measured
+    assert run(prepare(with_keys(path, human={"score": 0.01})), ["R6"])["R6"].verdict == "warn"
+
+
+def test_a_second_persons_labels_give_agreement_and_kappa(tmp_path: Path) -> None:
+    path = with_keys(write(SMALL, tmp_path), search={"metric": "accuracy"}, human={"labels": "second.csv"})
+    table = pd.read_csv(tmp_path / "data.csv")
+    second = table.y.where(np.arange(len(table)) % 7 != 0, "one")
+    second.to_frame().to_csv(tmp_path / "second.csv", index=False)
+    prepared = prepare(path)
+    looked = np.concatenate([prepared.dataset.train.index, prepared.dataset.validation.index])
+    agree = (table.y[looked] == second[looked]).mean()
+    kappa = cohen_kappa_score(table.y[looked], second[looked])
+    (found,) = run(prepared, ["R6"]).values()
+    assert f"agrees with {len(looked)} labels at {agree:.4g}, Cohen's κ {kappa:.3f}" in found.measured
+
+
+def test_what_enters_the_net_is_held_against_the_source(tmp_path: Path) -> None:
+    prepared = prepare(write(SMALL, tmp_path))
+    assert decoded(Bench(prepared)).verdict == "pass"
+    train, schema = prepared.dataset.train, prepared.dataset.schema
+    assert prepared.dataset.raw is not None
+    table = prepared.dataset.raw.table.iloc[train.index]
+    moved = np.roll(train.x, 1, axis=0)
+    assert min(columns_apart(schema, moved, table).values()) > 0.1
+    other = replace(prepared, dataset=replace(prepared.dataset, train=replace(train, x=moved)))
+    assert decoded(Bench(other)).verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("data", "params"),
+    [
+        (blobs, {"loss": ["cross_entropy", "focal", "binary"], "focal_gamma": {"low": 0, "high": 5}}),
+        (blobs, {"label_smoothing": {"low": 0, "high": 0.3}, "class_weights": [0.0, 0.5, 1.0]}),
+        (values, {"loss": ["squared", "huber"], "huber_delta": {"low": 0.1, "high": 3}}),
+    ],
+)
+def test_every_loss_starts_where_its_formula_says(data: Any, params: dict[str, Any], tmp_path: Path) -> None:
+    found = run(prepare(write(Fault("losses", "", data, {"params": params}), tmp_path)), ["R4", "R5"])
+    assert {finding.verdict for finding in found.values()} == {"pass"}, found
