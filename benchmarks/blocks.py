@@ -47,7 +47,7 @@ def search(data: dict[str, Any], metric: str, block: int, seed: int, trials: int
         path = Path(folder) / "study.yaml"
         path.write_text(yaml.safe_dump(study))
         code, began = "from hpsearch.cli import main; main()", time.monotonic()
-        command = [sys.executable, "-c", code, "launch", str(path), "--runs", folder]
+        command = [sys.executable, "-c", code, "launch", str(path), "--runs", folder, "--skip-checks"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         took, run = time.monotonic() - began, Path(folder) / "blocks"
         table = pd.read_csv(run / "trials.csv").query("state == 'complete'")

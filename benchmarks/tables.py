@@ -93,7 +93,7 @@ def hpsearch(data: Set, seconds: float, seed: int, space: str) -> dict[str, Any]
         code = "from hpsearch.cli import main; main()"
         began = time.monotonic()
         subprocess.run(
-            [sys.executable, "-c", code, "launch", str(path), "--runs", folder],
+            [sys.executable, "-c", code, "launch", str(path), "--runs", folder, "--skip-checks"],
             check=True,
             stdout=subprocess.DEVNULL,
         )

@@ -1,0 +1,150 @@
+"""What the checks find of planted faults, what they say of sound studies, and what two checkers of nets find.
+
+    .venv/bin/pip install neural-net-checklist torchtest     # the peers; left out where they are missing
+    .venv/bin/python benchmarks/checks.py --data DIR
+
+The faults are those of tests/recipe/broken_studies.py, each with the check that is to find it, and with all checks
+for what else they say. Sound are the shipped studies and, with DIR, the tables of a folder a set (data.csv,
+meta.json): whatever fails there is told, and is a false alarm unless it is true.
+
+The peers look at nets alone, so they are shown the nets of the catalogue on its data: neural_net_checklist's
+`assert_all_for_classification_cross_entropy_loss`, torchtest's `test_suite` (weights that do not change, NaN,
+infinity; not its range of outputs, which the sound net leaves). An exception is a find.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+TESTS = Path(__file__).parents[1] / "tests" / "recipe"
+sys.path.insert(0, str(TESTS))
+
+import broken_nets  # noqa: E402
+from broken_studies import FAULTS, MISSED, Fault, blobs, write  # noqa: E402
+
+from hpsearch.errors import UserError  # noqa: E402
+from hpsearch.prepare import prepare  # noqa: E402
+from hpsearch.recipe.check import run  # noqa: E402
+from hpsearch.recipe.verdict import Finding  # noqa: E402
+
+FOUND = ("warn", "fail")
+Peer = Callable[[Callable[[], torch.nn.Module], torch.Tensor, torch.Tensor], None]
+
+
+def checklist(factory: Callable[[], torch.nn.Module], x: torch.Tensor, y: torch.Tensor) -> None:
+    from neural_net_checklist import torch_diagnostics
+
+    torch_diagnostics.assert_all_for_classification_cross_entropy_loss(factory, (x, y), num_classes=3)
+
+
+def torchtest(factory: Callable[[], torch.nn.Module], x: torch.Tensor, y: torch.Tensor) -> None:
+    from torchtest import torchtest as suite
+
+    net = factory()
+    optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=3e-4)
+    suite.test_suite(
+        net, torch.nn.functional.cross_entropy, optimizer, [x, y], test_vars_change=True,
+        test_nan_vals=True, test_inf_vals=True,
+    )  # fmt: skip
+
+
+PEERS: dict[str, Peer] = {"neural_net_checklist": checklist, "torchtest": torchtest}
+
+
+def of_peer(peer: Peer, name: str) -> str:
+    """found, missed, or why it cannot be told."""
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = prepare(write(Fault("sound", "", blobs), Path(folder))).dataset
+    x, y = torch.from_numpy(dataset.train.x.copy()), torch.from_numpy(dataset.train.y.copy())
+
+    def factory() -> torch.nn.Module:
+        net: torch.nn.Module = getattr(broken_nets, name)(tuple(x.shape[1:]), 3)
+        return net
+
+    torch.manual_seed(0)
+    np.random.seed(0)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            peer(factory, x, y)
+        except ImportError:
+            return "not installed"
+        except Exception as error:
+            return f"found ({type(error).__name__})"
+    return "missed"
+
+
+def ours(fault: Fault) -> dict[str, Finding]:
+    with tempfile.TemporaryDirectory() as folder:
+        return run(prepare(write(fault, Path(folder))))
+
+
+def catalogue() -> None:
+    sound = {name: of_peer(peer, "Sound") for name, peer in PEERS.items()}
+    print("the sound net: " + ", ".join(f"{name} {told}" for name, told in sound.items()))
+    caught = 0
+    peers = dict.fromkeys(PEERS, 0)
+    for fault in FAULTS:
+        found = ours(fault)
+        others = [name for name, finding in found.items() if finding.verdict in FOUND and name != fault.finds]
+        caught += found[fault.finds].verdict in FOUND
+        told = []
+        for name, peer in PEERS.items():
+            answer = of_peer(peer, fault.net) if fault.net else "looks at nets alone"
+            peers[name] += answer.startswith("found")
+            told.append(f"{name}: {answer}")
+        print(
+            f"{fault.name}: {fault.finds} {found[fault.finds].verdict}; also {', '.join(others) or 'none'}; "
+            f"{'; '.join(told)}",
+            flush=True,
+        )
+    print(f"caught {caught} of {len(FAULTS)}; " + ", ".join(f"{name} {count}" for name, count in peers.items()))
+    for name, why in MISSED.items():
+        print(f"missed: {name}: {why}")
+
+
+def sound(data: Path | None) -> None:
+    studies = sorted((Path(__file__).parents[1] / "studies").glob("*.yaml"))
+    with tempfile.TemporaryDirectory() as folder:
+        for place in sorted(data.iterdir()) if data is not None else ():
+            if (place / "meta.json").exists():
+                studies.append(_of_table(place, Path(folder)))
+        for path in studies:
+            try:
+                found = run(prepare(path))
+            except UserError as error:
+                print(f"{path.stem}: not here: {error}")
+                continue
+            told = [f"{n} {f.verdict}: {f.measured}" for n, f in found.items() if f.verdict in FOUND]
+            fails = sum(f.verdict == "fail" for f in found.values())
+            print(f"{path.stem}: {fails} fail, {len(told) - fails} warn", *told, sep="\n    ", flush=True)
+
+
+def _of_table(place: Path, folder: Path) -> Path:
+    meta = json.loads((place / "meta.json").read_text())
+    data: dict[str, Any] = {"source": str((place / "data.csv").resolve()), "target": meta["target"]}
+    data |= {"task": meta["task"], "categorical": meta["categorical"]}
+    path = folder / f"{place.name}.yaml"
+    path.write_text(yaml.safe_dump({"name": place.name, "data": data, "search": {"space": "recipe"}}))
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path)
+    options = parser.parse_args()
+    catalogue()
+    sound(options.data)
+
+
+if __name__ == "__main__":
+    main()
