@@ -84,7 +84,7 @@ def test_a_killed_launch_leaves_no_worker(small: Path, tmp_path: Path) -> None:
     [
         ([signal.SIGINT], True, 130),  # a terminal sends Ctrl-C to every process
         pytest.param([signal.SIGINT, signal.SIGINT], True, 130, marks=pytest.mark.slow),
-        ([signal.SIGTERM], False, 143),
+        pytest.param([signal.SIGTERM], False, 143, marks=pytest.mark.slow),
     ],
     ids=["Ctrl-C", "Ctrl-C twice", "SIGTERM"],
 )

@@ -118,8 +118,8 @@ class Net(nn.Module):
 
 
 def test_a_forward_that_raises_in_training_is_told_by_each_check_that_trains(tmp_path: Path) -> None:
-    path = with_keys(write(SMALL, tmp_path), net="mine:Net")
-    (tmp_path / "mine.py").write_text(RAISES)
+    path = with_keys(write(SMALL, tmp_path), net="raises_in_training:Net")
+    (tmp_path / "raises_in_training.py").write_text(RAISES)
     found = run(prepare(path), ["D1.classes", "R2", "R4", "R12"])
     assert found["D1.classes"].verdict == "pass"
     for name in ("R2", "R4", "R12"):

@@ -75,7 +75,11 @@ SOUND = [
 CHEAP = [name for name in CHECKS if name.split(".")[0] not in ("R9", "O5", "G1")]  # these three take the longest
 
 
-@pytest.mark.parametrize("sound", SOUND, ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "sound",
+    [pytest.param(one, marks=[pytest.mark.slow] if one.study.get("net") == "resnet" else []) for one in SOUND],
+    ids=lambda fault: fault.name,
+)
 def test_a_sound_study_has_no_failure(sound: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.dont_write_bytecode", True)
     found = run(prepare(write(sound, tmp_path)), CHEAP)
