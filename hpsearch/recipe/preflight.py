@@ -28,13 +28,13 @@ def look(prepared: Prepared, folder: Folder, about: Any, only: Sequence[str], te
         for path in (folder.checked, *folder.pictures.glob("*.png")):
             path.unlink(missing_ok=True)
     found = check.run(prepared, only, lambda name, finding, _seconds: tell(name, finding, accepted.get(name)))
+    folder.pictures.mkdir(parents=True, exist_ok=True)
+    if not only:  # before the pictures: no verdict is lost over one of them
+        write_json(folder.check, check.to_json(found, accepted))
+        write_json(folder.checked, about)  # last: the verdicts are whole
     for name, finding in found.items():
         if finding.picture is not None:
             save(finding.picture, f"{name}: {finding.verdict}", folder.pictures / f"{name}.png")
-    if not only:
-        folder.pictures.mkdir(parents=True, exist_ok=True)
-        write_json(folder.check, check.to_json(found, accepted))
-        write_json(folder.checked, about)  # last: the verdicts are whole
     return check.failed(found, accepted)
 
 
@@ -65,11 +65,10 @@ def require_passed(prepared: Prepared, folder: Folder, about: Any, note: Callabl
     note("checks: " + ", ".join(f"{count} {word}" for word, count in _counts(known).items() if count))
     stopping = [e for e in known if e["verdict"] == "fail" and e["id"] not in accepted]
     if stopping:
-        first = stopping[0]
+        names, first = ", ".join(entry["id"] for entry in stopping), stopping[0]
         raise CheckError(
-            f"{prepared.place}: {len(stopping)} checks failed: {', '.join(e['id'] for e in stopping)}; "
-            f"{first['id']}: "
-            f"{first['advice']}. `hpsearch check` tells more; accept a finding by its id, or give --skip-checks"
+            f"{prepared.place}: {len(stopping)} checks failed: {names}; {first['id']}: {first['advice']}. "
+            "`hpsearch check` tells more; accept a finding by its id, or give --skip-checks"
         )
 
 
