@@ -79,10 +79,12 @@ def main() -> None:
     for name in options.sets or sets:
         data, metric = sets[name]
         for way, trials, seconds in (("clock", 1024, options.seconds), ("trials", options.trials, None)):
-            found = np.array([
-                [search(data, metric, block, seed, trials, seconds) for block in BLOCKS]
-                for seed in range(options.seeds)
-            ])  # fmt: skip
+            rows = []
+            for seed in range(options.seeds):
+                rows.append([search(data, metric, block, seed, trials, seconds) for block in BLOCKS])
+                told = ", ".join(f"{best:.4f} ({count} trials)" for best, _, count, _ in rows[-1])
+                print(f"{name}, equal {way}, seed {seed}, blocks {BLOCKS}: {told}", flush=True)
+            found = np.array(rows)
             for i, block in enumerate(BLOCKS):
                 best, structures, count, took = found[:, i].mean(0)
                 difference = found[:, i, 0] - found[:, BLOCKS.index(AGAINST), 0]

@@ -1,11 +1,11 @@
 """A study that is sound: its space of parameters, its data, its code, and what training may see of them."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from joblib import cpu_count
 
 from hpsearch.code import Code, Reference
 from hpsearch.data.dataset import Arrays
@@ -102,5 +102,5 @@ class Prepared:
     @property
     def workers(self) -> int:
         """Legs that train at once: what the study asks for, else as many as the GPUs or the cores carry."""
-        carried = int(torch.cuda.device_count() / self.gpus) if self.gpus else os.cpu_count() or 1
+        carried = int(torch.cuda.device_count() / self.gpus) if self.gpus else cpu_count()
         return self.study.resources.workers or max(carried, 1)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 
 from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError
@@ -68,7 +69,7 @@ def _listed(folder: Path) -> list[tuple[Path, str, str]]:
 
 def _decoded(paths: Sequence[Path], size: int | None, place: str) -> np.ndarray:
     """uint8 [N, C, H, W]."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # decoding lets other threads run
+    with ThreadPoolExecutor(cpu_count()) as pool:  # decoding lets other threads run
         pictures = list(pool.map(lambda path: _picture(path, size, place), paths))
     channels = max(picture.shape[0] for picture in pictures)
     shapes = {picture.shape[1:] for picture in pictures}

@@ -1,12 +1,12 @@
 """Hands a search's work to Ray Tune."""
 
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import ray
+from joblib import cpu_count
 from ray.tune.search import Searcher
 
 from hpsearch.errors import DiskFullError, RunError
@@ -52,7 +52,7 @@ class Legs(Searcher):
         self._probe_deaths: dict[str, int] = {}
         missing = sorted(found.todo - self.plan.trials)
         if job.objective is not None:
-            threads = max((os.cpu_count() or 1) // job.workers, 1)
+            threads = max((cpu_count()) // job.workers, 1)
             self.plan = self.plan.extended(packing.singles(missing, threads, found.next_leg))
             missing = []
         self._groups = packing.by_shape({number: job.params[number] for number in missing}, job.structural)
@@ -160,7 +160,7 @@ class Legs(Searcher):
             self._make_plan()
 
     def _make_plan(self) -> None:
-        cpus = os.cpu_count() or 1
+        cpus = cpu_count()
         probes = {name: probe for name, probe in self._probes.items() if probe is not None}
         groups = {name: trials for name, trials in self._groups.items() if name in probes}
         legs = packing.pack(
