@@ -70,8 +70,13 @@ def prepare(
     task, rows = dataset.target.task, len(dataset.train.y)
     study = ready.with_space(study, task, dataset.kind, rows, place, dataset.widest)
     space = check_names(study, place, takes)
+    fitting = _rows_at_least(space, rows)
+    if "batch_size" not in study.params and space.highest("batch_size") > fitting:
+        tell(f"batch_size: {fitting}, all training rows, since they do not fill the default")
+        study = study.model_copy(update={"params": {**study.params, "batch_size": Fixed(value=fitting)}})
+        space = check_names(study, place, takes)
     metric = check_task(study, task, place, dataset.kind, dataset.widest)
-    _check_batches(space, len(dataset.train.y), place)
+    _check_batches(space, rows, place)
     arrays = dataset.arrays(metric)
     if space.lowest("features") < 1:
         arrays = replace(arrays, relevance=relevance(arrays))
@@ -148,11 +153,16 @@ def _own_metric(
 
 def _check_batches(space: Space, rows: int, place: str) -> None:
     """A larger batch than there are rows would be a smaller one than the study says."""
-    largest, rows = space.highest("batch_size"), max(round(rows * space.lowest("train_share")), 1)
+    largest, rows = space.highest("batch_size"), _rows_at_least(space, rows)
     if largest > rows:
         raise UserError(
             f"{place}: params.batch_size: the training part has {rows} rows, got {largest}; name fewer"
         )
+
+
+def _rows_at_least(space: Space, rows: int) -> int:
+    """The training rows of a trial with the smallest share of them."""
+    return max(round(rows * space.lowest("train_share")), 1)
 
 
 def _check_gpus(study: Study, place: str) -> None:
