@@ -1,4 +1,4 @@
-"""A sound net, and others that have one fault each, as users write them."""
+"""Two sound nets, and others that have one fault each, as users write them."""
 
 import math
 
@@ -23,6 +23,19 @@ class Sound(nn.Module):
 
     def forward(self, x):
         return self.head(self.body(x))
+
+
+class SoundResidual(Sound):
+    """Without norms: its first outputs are large, each net's around a mean of its own."""
+
+    def set_up(self, width):
+        self.branches = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
+
+    def body(self, x):
+        hidden = super().body(x)
+        for branch in self.branches:
+            hidden = hidden + branch(hidden).relu()
+        return hidden
 
 
 class SoftmaxTwice(Sound):

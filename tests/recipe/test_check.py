@@ -199,3 +199,11 @@ def test_what_enters_the_net_is_held_against_the_source(tmp_path: Path) -> None:
 def test_every_loss_starts_where_its_formula_says(data: Any, params: dict[str, Any], tmp_path: Path) -> None:
     found = run(prepare(write(Fault("losses", "", data, {"params": params}), tmp_path)), ["R4", "R5"])
     assert {finding.verdict for finding in found.values()} == {"pass"}, found
+
+
+@pytest.mark.parametrize("data", [blobs, values])
+@pytest.mark.parametrize("net", ["Sound", "SoundResidual"])
+def test_a_sound_net_starts_within_what_random_weights_add(data: Any, net: str, tmp_path: Path) -> None:
+    study = write(Fault("sound", "", data, net=net), tmp_path)
+    found = [run(prepare(with_keys(study, seed=seed)), ["R5"])["R5"] for seed in range(10)]
+    assert "fail" not in {finding.verdict for finding in found}, found
