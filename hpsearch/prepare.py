@@ -162,7 +162,7 @@ def _check_batches(space: Space, rows: int, place: str) -> None:
 
 def _rows_at_least(space: Space, rows: int) -> int:
     """The training rows of a trial with the smallest share of them."""
-    return max(round(rows * space.lowest("train_share")), 1)
+    return max(round(rows * float(space.lowest("train_share"))), 1)
 
 
 def _check_gpus(study: Study, place: str) -> None:
