@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from launches import finish, launch, summary
+from launches import finish, kill, launch, summary, wait_for
 
 from hpsearch.folder import Folder
 from hpsearch.run import open_run
@@ -117,7 +117,9 @@ def test_a_study_all_of_whose_trials_are_trapped_says_why(tmp_path: Path) -> Non
 
 def test_code_that_changed_since_the_study_began_is_refused(tmp_path: Path) -> None:
     path = study(tmp_path)
-    assert finish(launch(path, tmp_path / "runs"))[0] == 0
+    process = launch(path, tmp_path / "runs")
+    wait_for((tmp_path / "runs" / "traps" / "study.yaml").exists, process)
+    kill(process)
     (tmp_path / "my_nets.py").write_text(NETS + "\n# changed")
     status, _, err = finish(launch(path, tmp_path / "runs"))
     assert status == 2
