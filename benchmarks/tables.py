@@ -166,29 +166,29 @@ def main() -> None:
         seconds = options.seconds or (300 if name == "adult" else 120)
         regression = name in ("concrete", "kin8nm")
         splits = options.splits or (range(5) if regression else range(100, 102 if name == "adult" else 105))
+        alone = options.alone or regression
         ours, theirs = [], []
         for split in splits:
             data = Set(options.data / name, split)
             one = hpsearch(data, seconds, split, options.space)
-            other = {"test": np.nan, "validation": np.nan, "trials": 0}
-            if not options.alone and not regression:
-                other = boosting(data, seconds, split)
             ours.append(one["ensemble"])
-            theirs.append(other["test"])
-            print(
+            told = (
                 f"{name} split {split}: ensemble {one['ensemble']:.4f} (best {one['best']:.4f}, validation "
-                f"{one['validation']:.4f}, {one['trials']} trials, {one['seconds']:.0f} s); "
-                f"boosting {other['test']:.4f} (validation {other['validation']:.4f}, {other['trials']} trials)",
-                flush=True,
+                f"{one['validation']:.4f}, {one['trials']} trials, {one['seconds']:.0f} s)"
             )
-        difference = list(np.subtract(ours, theirs))
-        means[name] = np.mean(difference)
-        print(
-            f"{name}: ensemble {np.mean(ours):.4f}, boosting {np.mean(theirs):.4f}, difference {means[name]:+.4f} "
-            f"({interval(difference)}); published {PUBLISHED[name]}",
-            flush=True,
-        )
-    print(f"mean difference over sets: {np.mean(list(means.values())):+.4f}")
+            if not alone:
+                other = boosting(data, seconds, split)
+                theirs.append(other["test"])
+                told += f"; boosting {other['test']:.4f} (validation {other['validation']:.4f}, {other['trials']} trials)"
+            print(told, flush=True)
+        told = f"{name}: ensemble {np.mean(ours):.4f}"
+        if not alone:
+            difference = list(np.subtract(ours, theirs))
+            means[name] = np.mean(difference)
+            told += f", boosting {np.mean(theirs):.4f}, difference {means[name]:+.4f} ({interval(difference)})"
+        print(f"{told}; published {PUBLISHED[name]}", flush=True)
+    if means:
+        print(f"mean difference over sets: {np.mean(list(means.values())):+.4f}")
 
 
 if __name__ == "__main__":

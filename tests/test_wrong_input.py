@@ -30,6 +30,15 @@ FILES = {
     "nan.csv": [*GOOD, "1,2,"], "empty.csv": [], "long.csv": [*GOOD, "1,2,no,4"], "none": [],
     "bad.json": ["{"], "twice.csv": [], "semicolons.csv": ["1;2;no"],
 }  # fmt: skip
+CODE = """
+import numpy as np
+from torch import nn
+
+def fails(input_shape, outputs): raise ValueError("as it was told")
+def too_wide(input_shape, outputs): return nn.Linear(2, outputs + 1)
+def nan(): return np.full((60, 2), np.nan), np.arange(60) % 2
+def fractions(): return np.ones((60, 2)), np.arange(60) / 7
+"""
 
 
 def begin(folder: Path, stack: ExitStack) -> None:
@@ -142,6 +151,13 @@ CASES = {
     "an unknown kind of file": Case("'none' must be sklearn:NAME, module:name, a folder", data(source="none")),
     "a loader that is not there": Case("data.source: there is no module 'my_data'", data(source="my_data:load")),
     "a folder without pictures": Case("has no pictures in folders named", {"data": {"source": "images/"}}),
+    "a folder with a corrupt picture": Case("cat/1.png cannot be read", {"data": {"source": "corrupt/"}}),
+    "a factory that fails": Case("failed: ValueError: as it was told", {"net": "own_code:fails"}),
+    "a net of the wrong shape": Case("its output must be [4, 2], got [4, 3]", {"net": "own_code:too_wide"}),
+    "a loader that gives NaN": Case("x holds NaN or infinity", {"data": {"source": "own_code:nan"}}),
+    "labels as fractions": Case(
+        "60 distinct numbers, with fractions", {"data": {"source": "own_code:fractions", "task": "classification"}}
+    ),
     "an address": Case("is an address; fetch it first", data(source="https://example.org/a.csv")),
     "no target column": Case("data.target: no column 'z' in good.csv; choose from", data(target="z")),
     "no target": Case("data.target: is required for a table", data(target=None)),
@@ -192,6 +208,10 @@ def place_files(folder: Path, case: Case) -> None:
         lines = [header, *rows] if name.endswith("csv") else rows
         (folder / name).write_text("\n".join(lines), encoding="utf-8")
     (folder / "images").mkdir()
+    for kind in ("cat", "dog"):
+        (folder / "corrupt" / kind).mkdir(parents=True)
+        (folder / "corrupt" / kind / "1.png").write_bytes(b"\x89PNG\r\n")
+    (folder / "own_code.py").write_text(CODE, encoding="utf-8")
     np.savez(folder / "bomb.npz", x=np.array([[object()]] * 9), y=np.arange(9))
     for name, study in {"sound.yaml": {}, "s.yaml": case.study}.items():
         text = study if isinstance(study, str) else yaml.safe_dump(BASE | study, sort_keys=False)
@@ -221,6 +241,7 @@ def test_wrong_input_is_one_message_and_nothing_written(
     place_files(tmp_path, case)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["hpsearch", *arguments(case)])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setitem(sys.modules, "ray", None)  # wrong input is refused before Ray is even imported
     with ExitStack() as stack:
         if case.before is not None:

@@ -164,6 +164,11 @@ def _recognise(column: pd.Series, task: str | None, place: str) -> tuple[np.ndar
     told = f"task: {task} (named in the study)" if task else f"task: {guess} ({why})"
     if (task or guess) == "regression":
         return _regression(column, place, told)
+    if guess == "regression" and column.nunique() > _MOST_INTEGER_CLASSES and (column != column.round()).any():
+        raise UserError(
+            f"{place}: data.target: {why}, with fractions among them, which name no classes; "
+            "data.task: regression, or whole numbers or words"
+        )
     labels = preprocess.words(column)
     names = np.unique(labels.astype(str))
     order = _class_order(names)
