@@ -179,7 +179,8 @@ def main() -> None:
             if not alone:
                 other = boosting(data, seconds, split)
                 theirs.append(other["test"])
-                told += f"; boosting {other['test']:.4f} (validation {other['validation']:.4f}, {other['trials']} trials)"
+                tested, chosen_by = other["test"], other["validation"]
+                told += f"; boosting {tested:.4f} (validation {chosen_by:.4f}, {other['trials']} trials)"
             print(told, flush=True)
         told = f"{name}: ensemble {np.mean(ours):.4f}"
         if not alone:
