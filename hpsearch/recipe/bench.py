@@ -26,13 +26,13 @@ from hpsearch.pack.forward import PREDICT
 from hpsearch.pack.front import front_of
 from hpsearch.pack.train import Pack, Settings
 from hpsearch.prepared import Prepared
+from hpsearch.recipe.size import Size, afforded
 from hpsearch.space import Parameter, Space, exists
 from hpsearch.tricks.losses import log_probabilities
 
 SEEDS = 4
 STEPS, LONGER = 300, 900  # of a short run, and of one that is to come to something
 RATES = (3e-4, 1e-3, 3e-3)
-_MOST = {"train": 4000, "validation": 2000}
 _LOOKS = 20  # at predictions, through a run
 _PART = 64  # examples at a time
 _REGULARIZERS = ("train_share", "frozen_epochs", "features", "image_start")  # among the structural parameters
@@ -66,10 +66,18 @@ class Bench:
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
         self.factory = prepared.net.factory()
-        self.arrays, self.of = _sampled(prepared.arrays)
-        self.params = baseline(prepared)
-        self.params["batch_size"] = min(int(self.params["batch_size"]), len(self.arrays.train.y))
+        self.params, self.arrays = baseline(prepared), prepared.arrays
+        self.size = self._afforded()
+        self.arrays, self.of = _sampled(prepared.arrays, self.size)
+        batch = self.size.batch or int(self.params["batch_size"])
+        self.params["batch_size"] = min(batch, len(self.arrays.train.y))
         self.kept: dict[str, Any] = {}  # what one check leaves for another
+
+    def _afforded(self) -> Size:
+        try:
+            return afforded(self.net(), self.inputs(2), int(self.params["batch_size"]))
+        except Exception:  # a net that cannot go forward: each check says so
+            return Size()
 
     @property
     def target(self) -> Target:
@@ -144,8 +152,20 @@ class Bench:
                 pack.settings = settings
         return pack
 
-    def run(self, rows: Sequence[Mapping[str, Any]], steps: int = STEPS, arrays: Arrays | None = None) -> Run:
-        """Trains these rows for about so many steps, whole epochs."""
+    @property
+    def is_full(self) -> bool:
+        """Whether short runs are as long as they should be: else one that has learnt nothing tells little."""
+        return self.size.cut == 1
+
+    @property
+    def longer_steps(self) -> int:
+        return self.size.steps(LONGER)
+
+    def run(
+        self, rows: Sequence[Mapping[str, Any]], steps: int | None = None, arrays: Arrays | None = None
+    ) -> Run:
+        """Trains these rows for about so many steps, whole epochs; without a number, a short run's."""
+        steps = steps or self.size.steps(STEPS)
         arrays = arrays or self.arrays
         per_epoch = max(len(arrays.train.y) // int((self.params | dict(rows[0]))["batch_size"]), 1)
         epochs = max(math.ceil(steps / per_epoch), 2)
@@ -161,7 +181,7 @@ class Bench:
     @cached_property
     def longer(self) -> Run:
         """The baseline at three rates, two seeds each, for longer."""
-        return self.run([{"lr": rate} for rate in RATES for _ in range(2)], LONGER)
+        return self.run([{"lr": rate} for rate in RATES for _ in range(2)], self.longer_steps)
 
 
 def baseline(prepared: Prepared) -> dict[str, Any]:
@@ -192,11 +212,11 @@ def _first(parameter: Parameter) -> Any:
     return distribution.choices[0] if isinstance(distribution, CategoricalDistribution) else parameter.bounds[0]
 
 
-def _sampled(arrays: Arrays) -> tuple[Arrays, str]:
+def _sampled(arrays: Arrays, size: Size) -> tuple[Arrays, str]:
     """The parts without extra data and weights, and of many rows a sample that has every class."""
     parts: dict[str, Part] = {}
     rng = np.random.default_rng(0)
-    for name, most in _MOST.items():
+    for name, most in size.rows.items():
         part = getattr(arrays, name)
         kept = np.arange(len(part.own_y))
         if len(kept) > most:
@@ -207,8 +227,11 @@ def _sampled(arrays: Arrays) -> tuple[Arrays, str]:
             kept = np.sort(kept[:most])
         parts[name] = replace(part.at(kept), weight=None, extra=None)
     cut = len(parts["train"].y) < len(arrays.train.own_y)
-    told = f" (on a sample of {len(parts['train'].y)} training rows)" if cut else ""
-    return replace(arrays, train=parts["train"], validation=parts["validation"]), told
+    told = [f"on a sample of {len(parts['train'].y)} training rows"] if cut else []
+    told += [size.told] if size.told else []
+    return replace(
+        arrays, train=parts["train"], validation=parts["validation"]
+    ), f" ({', '.join(told)})" if told else ""
 
 
 class _Watch:

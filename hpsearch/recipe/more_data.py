@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import curve_fit
 
 from hpsearch.recipe import pictures
-from hpsearch.recipe.bench import LONGER, RATES, SEEDS, Bench
+from hpsearch.recipe.bench import RATES, SEEDS, Bench
 from hpsearch.recipe.verdict import Finding, judged, skipped
 
 _SHARES = (0.125, 0.25, 0.5, 1.0)
@@ -33,7 +33,7 @@ def learning_curve(bench: Bench) -> Finding:
         batch = min(int(bench.params["batch_size"]), len(kept))
         rows = [{"lr": rate, "batch_size": batch} for _ in range(SEEDS)]
         sizes.append(len(kept))
-        scores.append(bench.run(rows, LONGER, replace(bench.arrays, train=train.at(kept))).scores)
+        scores.append(bench.run(rows, bench.longer_steps, replace(bench.arrays, train=train.at(kept))).scores)
     if len(sizes) < 3:
         return skipped("rare classes are missing in smaller parts")
     twice = 2 * sizes[-1]

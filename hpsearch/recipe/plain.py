@@ -22,7 +22,7 @@ def trains(bench: Bench) -> Finding:
         )
     loss = float(run.loss.max())
     return judged(
-        not loss < zero,
+        not loss < zero and bench.is_full,
         not loss < prior,
         f"training loss {run.loss.mean():.4g} after {run.epochs} epochs, {bench.proper} of validation "
         f"{run.scores.mean():.4g} at best{bench.of}",
@@ -80,8 +80,8 @@ def rate(bench: Bench) -> Finding:
     wasted = not losses.min() <= safe.loss.mean() + _WORSE * zero or not scores.min() <= ignorant
     worse = not scores.min() <= safe.scores.mean() + _WORSE * ignorant
     return judged(
-        bool(wasted),
-        bool(worse) or not scores.max() <= ignorant,
+        bool(wasted) and bench.is_full,
+        bool(wasted or worse) or not scores.max() <= ignorant,
         f"training loss and best validation {bench.proper} in {run.epochs} epochs, by rate ({optimizer}): {told}; "
         f"Adam at 0.0003: {safe.loss.mean():.3g} and {safe.scores.mean():.3g}{bench.of}",
         f"the best rate about as good as the safe one, and none above {ignorant:.3g}, which is ignorance",
