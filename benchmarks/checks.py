@@ -3,10 +3,12 @@
     .venv/bin/pip install neural-net-checklist torchtest     # the peers; left out where they are missing
     .venv/bin/python benchmarks/checks.py --data DIR
     .venv/bin/python benchmarks/checks.py --second
+    .venv/bin/python benchmarks/checks.py --seeds 10
 
 The faults are those of tests/recipe/broken_studies.py, each with the check that is to find it, and with all checks
 for what else they say. Sound are the shipped studies and, with DIR, the tables of a folder a set (data.csv,
-meta.json): whatever fails there is told, and is a false alarm unless it is true.
+meta.json): whatever fails there is told, and is a false alarm unless it is true. With `--seeds`, the catalogues of
+tests/recipe are drawn again from other seeds, and finds and false alarms are counted by check.
 
 The peers look at nets alone, so they are shown the nets of the catalogue on its data: neural_net_checklist's
 `assert_all_for_classification_cross_entropy_loss`, torchtest's `test_suite` (weights that do not change, NaN,
@@ -20,7 +22,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ sys.path.insert(0, str(TESTS))
 
 import broken_nets  # noqa: E402
 from broken_studies import FAULTS, MISSED, Fault, blobs, write  # noqa: E402
+from sound_studies import SOUND  # noqa: E402
 
 from hpsearch.errors import UserError  # noqa: E402
 from hpsearch.prepare import prepare  # noqa: E402
@@ -85,9 +89,27 @@ def of_peer(peer: Peer, name: str) -> str:
     return "missed"
 
 
-def ours(fault: Fault) -> dict[str, Finding]:
+def ours(fault: Fault, only: Sequence[str] = (), seed: int = 0) -> dict[str, Finding]:
     with tempfile.TemporaryDirectory() as folder:
-        return run(prepare(write(fault, Path(folder))))
+        return run(prepare(write(fault, Path(folder), seed)), only)
+
+
+def at_seeds(seeds: Sequence[int]) -> None:
+    """How often faults are found, and sound studies fail or are warned of, by check."""
+    for fault in FAULTS:
+        found = [ours(fault, [fault.finds], seed)[fault.finds].verdict in FOUND for seed in seeds]
+        print(f"{fault.name}: {fault.finds} in {sum(found)} of {len(seeds)}", flush=True)
+    alarms: dict[str, Counter[str]] = {word: Counter() for word in FOUND}
+    for one in SOUND:
+        for seed in seeds:
+            for name, finding in ours(one, (), seed).items():
+                if finding.verdict in FOUND:
+                    alarms[finding.verdict][name] += 1
+                if finding.verdict == "fail":
+                    print(f"{one.name}, seed {seed}: {name} fails: {finding.measured}", flush=True)
+    for word, names in alarms.items():
+        told = ", ".join(f"{name} {count}" for name, count in names.most_common())
+        print(f"{len(SOUND)} sound studies, {len(seeds)} seeds each: {word}: {told or 'none'}")
 
 
 def catalogue() -> None:
@@ -163,7 +185,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--second", action="store_true", help="score the second catalogue alone")
+    parser.add_argument("--seeds", type=int, default=0, help="draw the catalogues again from so many seeds")
     options = parser.parse_args()
+    if options.seeds:
+        at_seeds(range(1, options.seeds + 1))
+        return
     if options.second:
         second()
         return

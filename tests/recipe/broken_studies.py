@@ -205,9 +205,9 @@ MISSED = {
 }
 
 
-def write(fault: Fault, folder: Path) -> Path:
+def write(fault: Fault, folder: Path, seed: int = 0) -> Path:
     """The study of a fault, with its data and its code."""
-    made = fault.data(np.random.default_rng(0))
+    made = fault.data(np.random.default_rng(seed))
     data: dict[str, Any]
     if isinstance(made, pd.DataFrame):
         made.to_csv(folder / "data.csv", index=False)
@@ -215,7 +215,7 @@ def write(fault: Fault, folder: Path) -> Path:
     else:
         np.savez(folder / "data.npz", x=made[0], y=made[1])
         data = {"source": "data.npz"}
-    study = {"name": "broken", **fault.study, "data": data | fault.study.get("data", {})}
+    study = {"name": "broken", "seed": seed, **fault.study, "data": data | fault.study.get("data", {})}
     if fault.net:
         shutil.copy(Path(__file__).with_name("broken_nets.py"), folder)
         study["net"] = f"broken_nets:{fault.net}"
