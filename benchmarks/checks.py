@@ -64,6 +64,13 @@ def torchtest(factory: Callable[[], torch.nn.Module], x: torch.Tensor, y: torch.
     )  # fmt: skip
 
 
+ACCEPTED = {  # of tables: true findings, counted in the source
+    "kc1": {
+        "D2.leakage": "897 of the 2,109 rows repeat another one whole: modules of equal measures",
+        "D2.conflicts": "20 rows more repeat another's measures with the other label",
+    },
+    "concrete": {"D2.leakage": "25 of the 1,030 rows repeat another one whole: mixtures that were tested again"},
+}
 PEERS: dict[str, Peer] = {"neural_net_checklist": checklist, "torchtest": torchtest}
 
 
@@ -167,9 +174,16 @@ def sound(data: Path | None) -> None:
             except UserError as error:
                 print(f"{path.stem}: not here: {error}")
                 continue
-            told = [f"{n} {f.verdict}: {f.measured}" for n, f in found.items() if f.verdict in FOUND]
-            fails = sum(f.verdict == "fail" for f in found.values())
-            print(f"{path.stem}: {fails} fail, {len(told) - fails} warn", *told, sep="\n    ", flush=True)
+            known = ACCEPTED.get(path.stem, {})
+            words = {
+                n: f.verdict if n not in known else f"{f.verdict} (true: {known[n]})" for n, f in found.items()
+            }
+            told = [f"{n} {words[n]}: {f.measured}" for n, f in found.items() if f.verdict in FOUND]
+            count = Counter(word.split(" (")[0] if n not in known else "true" for n, word in words.items())
+            print(
+                f"{path.stem}: {count['fail']} fail, {count['true']} true, {count['warn']} warn", *told,
+                sep="\n    ", flush=True,
+            )  # fmt: skip
 
 
 def _of_table(place: Path, folder: Path) -> Path:
