@@ -115,6 +115,7 @@ class Augment:
         alpha_K = self._strength["mixup"]
         cuts_KN = u_KN4[..., 1] * (alpha_K + self._strength["cutmix"]).unsqueeze(1) >= alpha_K.unsqueeze(1)
         share_KN = mixing.beta(self._tables["mixup"], u_KN4[..., 0])
+        share_KN = torch.maximum(share_KN, 1 - share_KN)  # mostly itself; in random order the same mixtures
         other = torch.roll(batch.x, -1, dims=1)
         if self._on["cutmix"]:
             stays_KN = mixing.beta(self._tables["cutmix"], u_KN4[..., 0])
@@ -124,11 +125,11 @@ class Augment:
         if self._on["cutmix"]:
             x = torch.where(cuts_KN.view(*cuts_KN.shape, *(1,) * (x.dim() - 2)), cut, x)
             share_KN = torch.where(cuts_KN, stays_KN, share_KN)
-        first = batch.targets.first
-        return Batch(
-            x, Targets(first, torch.roll(first, -1, dims=1), share_KN),
-            _blend(batch.teacher, share_KN, logs=first.dtype == torch.int64), _blend(batch.weight, share_KN),
-        )  # fmt: skip
+        first, weight = batch.targets.first, _blend(batch.weight, share_KN)
+        if batch.weight is not None and weight is not None:  # each target counts by its own example's weight
+            share_KN = torch.where(weight > 0, share_KN * batch.weight / weight, share_KN)
+        teacher = _blend(batch.teacher, share_KN, logs=first.dtype == torch.int64)
+        return Batch(x, Targets(first, torch.roll(first, -1, dims=1), share_KN), teacher, weight)
 
     def _uniforms(self, use: str, count: int, epochs: np.ndarray, step: int) -> Tensor:
         """`count` uniform numbers a row, [K, count]."""

@@ -53,12 +53,18 @@ def last_linear(net: nn.Module, outputs: int) -> nn.Linear | None:
     return next((m for m in reversed(fitting) if isinstance(m.bias, nn.Parameter)), None)
 
 
+def mass(arrays: Arrays) -> list[float]:
+    """How much each class's training examples count together, those of extra data left out."""
+    y, weight = arrays.train.own_y, arrays.train.weight
+    weight = None if weight is None else weight[: len(y)]  # extra examples come last
+    found: list[float] = np.bincount(y, weight, minlength=arrays.target.outputs).astype(np.float64).tolist()
+    return found
+
+
 def _constant(params: Mapping[str, Any], arrays: Arrays) -> torch.Tensor:
     target = arrays.target
     if target.task == "regression":
         return torch.zeros(1)
-    y, weight = arrays.train.own_y, arrays.train.weight
-    weight = None if weight is None else weight[: len(y)]  # extra examples come last
-    count_C = torch.from_numpy(np.bincount(y, weight, minlength=target.outputs).astype(np.float64))
+    count_C = torch.tensor(mass(arrays)).double()
     by_class = class_weight(torch.tensor([float(params["class_weights"])]).double(), count_C)[0]
     return prior(str(params["loss"] or PLAIN[target.task]), count_C * by_class)

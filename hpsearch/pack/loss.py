@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.data.dataset import Target
+from hpsearch.data.dataset import Arrays
 from hpsearch.pack.examples import Batch
+from hpsearch.pack.first import mass
 from hpsearch.tricks.losses import DISTILLED, LOSSES, PLAIN, class_weight, flooded, log_probabilities, of_extra
 
 _ALWAYS = ("focal_gamma", "huber_delta", "distill", "temperature", "extra_weight")
@@ -22,9 +22,12 @@ _WHERE_ON = ("label_smoothing", "flood")  # left out where no row has it
 class Losses:
     """What each row minimises, and what its outputs mean."""
 
-    def __init__(self, params: Sequence[Mapping[str, Any]], target: Target, y: np.ndarray, like: Tensor) -> None:
-        """`y`: the training part's classes or values; `like`: the device and the precision."""
-        self._task = target.task
+    def __init__(
+        self, params: Sequence[Mapping[str, Any]], arrays: Arrays, like: Tensor, extra_share: float = 0.0
+    ) -> None:
+        """`like`: the device and the precision; `extra_share`: of the examples, those that are extra data."""
+        target = arrays.target
+        self._task, self._extra_share = target.task, extra_share
         kinds = [str(p["loss"] or PLAIN[target.task]) for p in params]
         self._groups = {
             kind: torch.tensor([k for k, own in enumerate(kinds) if own == kind], device=like.device)
@@ -35,8 +38,7 @@ class Losses:
         self._columns = {name: like.new_tensor(values[name]) for name in on}
         powers = [float(p["class_weights"]) for p in params]
         if any(powers):
-            count_C = like.new_tensor(np.bincount(y, minlength=target.outputs).tolist())
-            self._columns["class_weight"] = class_weight(like.new_tensor(powers), count_C)
+            self._columns["class_weight"] = class_weight(like.new_tensor(powers), like.new_tensor(mass(arrays)))
         binary = [kind == "binary" for kind in kinds]
         self._is_binary_K = torch.tensor(binary, device=like.device) if any(binary) else None
 
@@ -58,7 +60,7 @@ class Losses:
         """The batch of all rows, with its extra examples counted as each row does."""
         if batch.extra is None:
             return batch
-        weight = of_extra(batch.extra, self._columns["extra_weight"])
+        weight = of_extra(batch.extra, self._columns["extra_weight"], self._extra_share)
         return replace(batch, weight=weight if batch.weight is None else weight * batch.weight)
 
     def _hard(self, outputs: Tensor, rows: slice, batch: Batch, columns: Mapping[str, Tensor]) -> Tensor:

@@ -13,14 +13,15 @@ from hpsearch.pack.rows import Rows
 def epochs_of_minima(params: Mapping[str, Any]) -> list[int]:
     """The epochs, counted from 1, after which the rate of a cyclic row is lowest; none of other rows.
 
-    The last is the run's end. A cycle that ends within an epoch counts to that epoch's end.
+    The last is the run's end. Of a cycle that ends within an epoch it is the epoch before, since the rate has gone
+    up again at that one's end.
     """
     if params["schedule"] != "cyclic":
         return []
     epochs, cycles = int(params["epochs"]), int(params["cycles"])
     warm = float(params["warmup"]) * epochs
     minima = [warm + (epochs - warm) * (i + 1) / cycles for i in range(cycles)]
-    return sorted({min(max(math.ceil(minimum - 1e-9), 1), epochs) for minimum in minima})
+    return sorted({min(max(math.floor(minimum + 1e-9), 1), epochs) for minimum in minima})
 
 
 def taken(rows: Rows, k: int, epoch: int, prediction: Tensor) -> dict[str, Tensor]:

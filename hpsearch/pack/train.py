@@ -102,7 +102,8 @@ class Pack:
 
     def _make_columns(self) -> None:
         params = self._params()
-        self.losses = Losses(params, self.arrays.target, self.arrays.train.own_y, self.rows.theta)
+        extra = 0.0 if self.examples.extra is None else float(self.examples.extra.double().mean())
+        self.losses = Losses(params, self.arrays, self.rows.theta, extra)
         self.update = Update(self.rows, params, self.steps)
 
     def _restore(self, states: Sequence[RowState]) -> None:
@@ -271,7 +272,8 @@ class Pack:
             self._evaluate_averages(averaged)
         for record in (self.records[k] for k in due):
             patience = int(record.params["patience"])
-            record.stopped = bool(patience) and record.epoch - (record.best_epoch or 0) >= patience
+            waits = record.params["schedule"] == "cyclic" and not self._has_minimum(record)  # for its rate to fall
+            record.stopped = bool(patience) and not waits and record.epoch - (record.best_epoch or 0) >= patience
 
     def _evaluate_averages(self, due: list[int]) -> None:
         metric, proper = self.arrays.metric, PROPER[self.arrays.target.task]

@@ -71,16 +71,8 @@ def binary(logits_KNC: Tensor, targets: Targets, columns: Columns) -> Tensor:
     well with mixing. With zero outputs it is log 2.
     """
     logits_KCN = logits_KNC.mT
-    told_KN = _chosen(logits_KCN, targets)
-    smoothing_K = columns.get("label_smoothing")
-    if smoothing_K is not None:
-        told_KN = torch.lerp(told_KN, logits_KCN.mean(-2), smoothing_K.unsqueeze(1))
-    loss_KN = softplus(logits_KCN).mean(-2) - told_KN / logits_KNC.shape[-1]
-    weight_KC = columns.get("class_weight")
-    if weight_KC is None:
-        return loss_KN
-    ones_KCN = torch.ones_like(logits_KCN)
-    return loss_KN * _expected(ones_KCN, targets, columns)
+    costs_KCN = softplus(logits_KCN).mean(-2, keepdim=True) - logits_KCN / logits_KNC.shape[-1]
+    return _expected(costs_KCN, targets, columns)
 
 
 def squared(values_KN1: Tensor, targets: Targets, columns: Columns) -> Tensor:
@@ -145,10 +137,11 @@ def _value(targets: Targets) -> Tensor:
 def class_weight(power_K: Tensor, count_C: Tensor) -> Tensor:
     """Weights [K, C] that make rare classes count more: (N / (C n_c)) to a power, then a mean of 1 over the data.
 
-    Power 0 is none, 1 is balanced: each class has the same say (King & Zeng 2001). It helps balanced accuracy and
-    F1, and hurts accuracy and log loss where the classes come as often as in the data.
+    Power 0 is none, 1 is balanced: each class has the same say (King & Zeng 2001). Examples count by their
+    `data.weight`. It helps balanced accuracy and F1, and hurts accuracy and log loss where the classes come as
+    often as in the data.
     """
-    share_C = count_C / count_C.sum()
+    share_C = (count_C / count_C.sum()).clamp_min(1e-9)  # a class that counts nothing
     raw_KC = (1 / (len(count_C) * share_C)) ** power_K.unsqueeze(1)
     return torch.where(power_K.unsqueeze(1) == 0, 1.0, raw_KC / (raw_KC * share_C).sum(1, keepdim=True))
 
@@ -159,13 +152,15 @@ def prior(kind: str, mass_C: Tensor) -> Tensor:
     return torch.logit(share_C) if kind == "binary" else share_C.log()
 
 
-def of_extra(extra_KN: Tensor, weight_K: Tensor) -> Tensor:
+def of_extra(extra_KN: Tensor, weight_K: Tensor, share: float) -> Tensor:
     """How much examples count, [K, N]: those of `data.extra` (synthetic or half-fake ones) by their row's weight.
 
-    `extra_weight` 0 leaves them out, 1 takes them for real. They train, and nothing is validated or tested on
-    them.
+    At an `extra_weight` of 1 they are taken for real, at 0 they fill batches and teach nothing. `share` of all
+    examples are extra: the weights' mean is 1 over all, so that the loss keeps its size. They train, and nothing
+    is validated or tested on them.
     """
-    return torch.where(extra_KN, weight_K.unsqueeze(1), 1.0)
+    mean_K1 = 1 + share * (weight_K - 1).unsqueeze(1)
+    return torch.where(extra_KN, weight_K.unsqueeze(1), 1.0) / mean_K1
 
 
 def flooded(loss_K: Tensor, level_K: Tensor) -> Tensor:

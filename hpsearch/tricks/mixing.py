@@ -50,9 +50,5 @@ def beta_table(alpha_K: np.ndarray) -> np.ndarray:
 
 
 def beta(table_KQ: Tensor, u_KN: Tensor) -> Tensor:
-    """Draws [K, N] of the rows' Beta distributions from uniform numbers; the larger of λ and 1 - λ.
-
-    An example is so mostly itself; with partners in random order it is the same distribution of mixtures.
-    """
-    share_KN = table_KQ.gather(1, (u_KN * table_KQ.shape[1]).long())
-    return torch.maximum(share_KN, 1 - share_KN)
+    """Draws [K, N] of the rows' Beta distributions from uniform numbers."""
+    return table_KQ.gather(1, (u_KN * table_KQ.shape[1]).long())

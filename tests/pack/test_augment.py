@@ -98,13 +98,18 @@ def test_a_row_of_mixup_and_cutmix_draws_one_for_each_example(images, make_param
 def test_a_teachers_word_and_a_weight_are_mixed_as_their_examples_are(images, make_params, settings):
     pack = Pack.start(settings(), images, [0], [make_params(mixup=1.0)])
     teacher = torch.randn(1, 16, 3, generator=torch.Generator().manual_seed(0)).log_softmax(-1)
-    weight = torch.arange(16.0)[None]
+    weight = torch.arange(1.0, 17.0)[None]
     batch = Batch(torch.zeros(1, 16, 1, 6, 6), Targets(torch.zeros(1, 16, dtype=torch.long)), teacher, weight)
     mixed = pack.augment(batch, np.array([0]), 0)
-    share = mixed.targets.share[..., None]
+    told, next_weight = mixed.targets.share, weight.roll(-1)
+    share = (told * next_weight / (weight - told * (weight - next_weight)))[..., None]  # of the inputs
+    assert torch.allclose(
+        mixed.weight[0], (share[..., 0] * weight + (1 - share[..., 0]) * next_weight)[0], atol=1e-4
+    )
+    assert bool((share >= 0.5 - 1e-6).all())
+    share = told[..., None]
     expected = (share * teacher.exp() + (1 - share) * torch.roll(teacher, -1, 1).exp()).log()
     assert torch.allclose(mixed.teacher, expected, atol=1e-5)
-    assert torch.allclose(mixed.weight[0], share[0, :, 0] * weight[0] + (1 - share[0, :, 0]) * weight[0].roll(-1))
 
 
 def test_noise_leaves_categories_and_swap_noise_moves_them_as_a_whole(table, make_params, settings):

@@ -112,7 +112,7 @@ def test_a_resumed_average_goes_on(way, arrays, make_params, train, unlike, sett
     ("epochs", "cycles", "warmup", "minima"),
     [
         (10, 2, 0.0, [5, 10]),
-        (10, 3, 0.0, [4, 7, 10]),
+        (10, 3, 0.0, [3, 6, 10]),
         (10, 1, 0.5, [10]),
         (12, 2, 0.5, [9, 12]),
         (2, 5, 0.0, [1, 2]),

@@ -69,8 +69,10 @@ def plain_focal(logits, classes, k, columns):
 
 
 def plain_binary(logits, classes, k, columns):
-    target = soft(classes, k, columns)
-    return functional.binary_cross_entropy_with_logits(logits, target) * (target * weight(k, columns)).sum()
+    """Of each class that the target may be, weighted as that class is."""
+    ones = torch.eye(C, dtype=torch.float64)
+    of_class = torch.stack([functional.binary_cross_entropy_with_logits(logits, one) for one in ones])
+    return (soft(classes, k, columns) * weight(k, columns) * of_class).sum()
 
 
 def plain_squared(value, classes, k, columns):
