@@ -19,8 +19,8 @@ from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-_PARTS = ("train", "validation", "test")
-_IDX_PARTS = {"train": "train", "t10k": "test", "test": "test", "validation": "validation", "val": "validation"}
+_PARTS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
+_IDX_PARTS = {**_PARTS, "t10k": "test"}
 _MOST_PIXELS = 64_000_000  # of one picture: more is a mistake, or meant to fill the memory
 
 
@@ -39,12 +39,12 @@ def read_folder(folder: Path, size: int | None, place: str) -> Raw:
 
 
 def read_images(folder: Path, size: int | None, place: str) -> Raw:
-    """Pictures in folders named by their class, or in train/, validation/, test/ and then by class.
+    """Pictures in folders named by their class, or in train/, validation/ (or val/), test/ and then by class.
 
     Grey where all are grey, else RGB. All have one size: their own, or `size` x `size`. Decoded in parallel, once:
     a copy is kept in the user's cache.
     """
-    files = _listed(folder)
+    files = _listed(folder, place)
     if not files:
         raise UserError(f"{place}: {folder} has no pictures in folders named by their class, and no idx files")
     paths = [path for path, _, _ in files]
@@ -54,11 +54,15 @@ def read_images(folder: Path, size: int | None, place: str) -> Raw:
     return Raw(folder.name, x=x, y=y, part=part if (part != "").any() else None)
 
 
-def _listed(folder: Path) -> list[tuple[Path, str, str]]:
+def _listed(folder: Path, place: str) -> list[tuple[Path, str, str]]:
     """Each picture with its class and its part, in the order of their names."""
     children = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
-    split = bool(children) and all(child.name in _PARTS for child in children)
-    roots = [(child, child.name) for child in children] if split else [(folder, "")]
+    parts, others = ([c.name for c in children if (c.name in _PARTS) is known] for known in (True, False))
+    if len(parts) > 1 and others:  # one alone may be a class: a train among cars and ships
+        raise UserError(
+            f"{place}: {folder} has folders of parts ({', '.join(parts)}) beside {others[0]}; move it away"
+        )
+    roots = [(folder, "")] if others else [(child, _PARTS[child.name]) for child in children]
     found = []
     for root, part in roots:
         for name in sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith(".")):
@@ -86,7 +90,9 @@ def _picture(path: Path, size: int | None, place: str) -> np.ndarray:
         with Image.open(path) as opened:
             if opened.width * opened.height > _MOST_PIXELS:
                 raise UserError(f"{path}: has {opened.width} x {opened.height} pixels, which is too many")
-            grey = opened.mode in ("1", "L", "I;16", "LA")
+            if opened.mode[0] in "IF":  # 16 or 32 bits a pixel, which a conversion would clip
+                raise UserError(f"{place}: {path} has more than 8 bits a pixel; give 8, or arrays by a loader")
+            grey = opened.mode in ("1", "L", "LA")
             picture: Image.Image = opened.convert("L" if grey else "RGB")
             if size is not None and picture.size != (size, size):
                 picture = picture.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
@@ -148,7 +154,9 @@ def read_idx(folder: Path, place: str) -> Raw:
 
 
 def _idx_files(folder: Path, what: str) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if f"-{what}-idx" in p.name.replace(".idx", "-idx") and p.is_file())
+    """One of each name: of a plain and a gzipped file, the plain one."""
+    found = sorted(p for p in folder.iterdir() if f"-{what}-idx" in p.name.replace(".idx", "-idx") and p.is_file())
+    return list({path.name.removesuffix(".gz"): path for path in reversed(found)}.values())[::-1]
 
 
 _IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}

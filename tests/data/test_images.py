@@ -84,6 +84,30 @@ def test_a_corrupt_picture_is_named(tmp_path: Path) -> None:
         read_folder(pets, None, "s.yaml: data.source")
 
 
+def test_a_picture_of_more_bits_is_refused(tmp_path: Path) -> None:
+    pets = folder(tmp_path / "pets", 2)
+    Image.fromarray(np.full((6, 6), 40_000, dtype=np.uint16)).save(pets / "dog" / "deep.png")
+    with pytest.raises(UserError, match=r"deep\.png has more than 8 bits a pixel"):
+        read_folder(pets, None, "s")
+
+
+def test_val_is_the_validation_part_and_others_beside_parts_are_refused(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        folder(tmp_path / "pets" / part, 3)
+    raw = read_folder(tmp_path / "pets", None, "s")
+    assert raw.part is not None
+    assert sorted(set(raw.part)) == ["train", "validation"]
+    (tmp_path / "pets" / "annotations").mkdir()
+    with pytest.raises(UserError, match=r"folders of parts \(train, val\) beside annotations"):
+        read_folder(tmp_path / "pets", None, "s")
+
+
+def test_one_folder_named_as_a_part_is_a_class(tmp_path: Path) -> None:
+    for name in ("train", "ship"):
+        folder(tmp_path / "vehicles" / name / "all", 2)
+    assert set(read_folder(tmp_path / "vehicles", None, "s").y) == {"train", "ship"}  # type: ignore[arg-type]
+
+
 def test_folders_of_parts_are_the_split(tmp_path: Path) -> None:
     folder(tmp_path / "pets" / "train")
     folder(tmp_path / "pets" / "test", 3)
@@ -115,13 +139,14 @@ def idx(path: Path, array: np.ndarray) -> None:
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
 
 
-@pytest.mark.parametrize("end", ["", ".gz"])
-def test_idx_files_are_their_arrays_with_their_parts(end: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends", [("",), (".gz",), ("", ".gz")], ids=["plain", "gzipped", "both"])
+def test_idx_files_are_their_arrays_with_their_parts(ends: tuple[str, ...], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (50, 5, 4)), np.arange(50) % 3
     for name, rows in (("train", slice(0, 40)), ("t10k", slice(40, 50))):
-        idx(tmp_path / "set" / f"{name}-images-idx3-ubyte{end}", x[rows])
-        idx(tmp_path / "set" / f"{name}-labels-idx1-ubyte{end}", y[rows])
+        for end in ends:
+            idx(tmp_path / "set" / f"{name}-images-idx3-ubyte{end}", x[rows])
+            idx(tmp_path / "set" / f"{name}-labels-idx1-ubyte{end}", y[rows])
     dataset = load(Data(source="set/"), tmp_path, "s.yaml")
     assert (len(dataset.train.y), len(dataset.validation.y), len(dataset.test.y)) == (32, 8, 10)
     raw = read_folder(tmp_path / "set", None, "s")
