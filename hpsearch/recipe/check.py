@@ -55,6 +55,7 @@ CHECKS: dict[str, Check] = {
     "D1.drift": Check("data", distributions.drift),
     "D2.duplicates": Check("data", duplicates.duplicates),
     "D2.leakage": Check("data", duplicates.leakage),
+    "D2.extra": Check("data", duplicates.extra),
     "D2.conflicts": Check("data", duplicates.conflicts),
     "D2.near": Check("data", duplicates.near),
     "D2.labels": Check("data", labels.labels),

@@ -66,6 +66,22 @@ def leakage(view: View) -> Finding:
     )
 
 
+def extra(view: View) -> Finding:
+    """D2.extra: validation and test rows whose inputs data.extra has; a failure by the rule of D2.leakage."""
+    if view.in_extra is None:
+        return skipped("the study names no data.extra")
+    held = sum(len(view.copies.part[part]) for part in ("validation", "test"))
+    low = _lower_end(len(view.in_extra), held)
+    return judged(
+        low > _MANY and low > 2 * _natural(view),
+        len(view.in_extra) > 0,
+        f"{len(view.in_extra)} of {held} validation and test rows ({percent(len(view.in_extra) / held)})",
+        "none; surely more than 1 % is a failure",
+        "extra data are for training alone: take out of them what is validated and tested on",
+        view.in_extra,
+    )
+
+
 def conflicts(view: View) -> Finding:
     """D2.conflicts: rows with equal inputs and different answers; no net can be right on all of them."""
     copies, wrong, rows = view.copies, 0, []

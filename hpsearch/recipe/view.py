@@ -57,8 +57,8 @@ class View:
     """The rows that are looked at. `rows`: their numbers in the source [N]; `part`: places 0 to N of each part.
 
     `x`: the inputs of arrays and images as they were read [N, …]. `unit`: rows with the same number were drawn
-    into a part together [N], where the study splits by group; `by_time`: where it splits by time. `of`: what is
-    looked at, in words, where it is not everything.
+    into a part together [N], where the study splits by group; `by_time`: where it splits by time. `in_extra`:
+    which validation and test rows data.extra has, too. `of`: what is looked at, in words, where it is not all.
     """
 
     kind: str
@@ -71,6 +71,7 @@ class View:
     x: np.ndarray | None = None
     unit: np.ndarray | None = None
     by_time: bool = False
+    in_extra: np.ndarray | None = None
     of: str = ""
 
     def sources(self, places: np.ndarray) -> np.ndarray:
@@ -106,8 +107,22 @@ def view(prepared: Prepared, seed: int = 0) -> View:
         features = _of_images(x) if dataset.kind == "images" else _of_arrays(x)
     told = f" (of a sample of {len(rows)} rows)" if len(rows) < len(whole) else ""
     return View(
-        dataset.kind, features, y, dataset.target, rows, part, copies, x, unit, split.time is not None, told
+        dataset.kind, features, y, dataset.target, rows, part, copies, x, unit, split.time is not None,
+        _in_extra(dataset), told,
     )  # fmt: skip
+
+
+def _in_extra(dataset: Dataset) -> np.ndarray | None:
+    """The numbers of the validation and test rows whose inputs an extra training row has; None without extra."""
+    train, held = dataset.train, (dataset.validation, dataset.test)
+    if train.extra is None:
+        return None
+    given = train.x[train.extra]
+    flat = np.concatenate([given, *(part.x for part in held)]).reshape(
+        len(given) + sum(len(p.y) for p in held), -1
+    )
+    group = equal_rows(flat)
+    return np.concatenate([part.index for part in held])[np.isin(group[len(given) :], group[: len(given)])]
 
 
 def _rows(dataset: Dataset, rng: np.random.Generator | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -147,6 +147,7 @@ def _brighter(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 _COLUMN = {"split": {"column": "part"}}
 FAULTS = [
     Fault("rows copied across the split", "D2.leakage", _with(blobs, _copied_across)),
+    Fault("extra data with the test rows in them", "D2.extra", blobs, {"data": {"extra": "data.csv"}}),
     Fault("rows copied in training", "D2.duplicates", _with(blobs, _copied_within), {"data": _COLUMN}),
     Fault("equal rows with other labels", "D2.conflicts", _with(blobs, _conflicting)),
     Fault("5 % flipped labels", "D2.labels", _with(blobs, _flipped)),
