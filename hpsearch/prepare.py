@@ -13,7 +13,7 @@ from hpsearch.data.load import Dataset, load
 from hpsearch.data.relevance import relevance
 from hpsearch.data.sources import names_code
 from hpsearch.errors import UserError
-from hpsearch.knobs import KNOBS
+from hpsearch.knobs import of_own
 from hpsearch.metrics import OURS, PROPER, Own
 from hpsearch.nets import own
 from hpsearch.nets.build import Net
@@ -68,15 +68,15 @@ def prepare(
         ready.text_of(study.search.space, f"{place}: search.space")
     dataset = load(study.data, path.parent, place, loader)
     task, rows = dataset.target.task, len(dataset.train.y)
-    study = ready.with_space(study, task, dataset.kind, rows, place, dataset.widest)
+    study = ready.with_space(study, task, dataset.kind, rows, place, dataset.widest, takes)
     space = check_names(study, place, takes)
     fitting = _rows_at_least(space, rows)
     if "batch_size" not in study.params and space.highest("batch_size") > fitting:
         tell(f"batch_size: {fitting}, all training rows, since they do not fill the default")
         study = study.model_copy(update={"params": {**study.params, "batch_size": Fixed(value=fitting)}})
         space = check_names(study, place, takes)
-    metric = check_task(study, task, place, dataset.kind, dataset.widest)
-    _check_batches(space, rows, place)
+    metric = check_task(study, task, place, dataset.kind, dataset.widest, net.takes)
+    _check_batches(study, space, rows, place)
     arrays = dataset.arrays(metric)
     if space.lowest("features") < 1:
         arrays = replace(arrays, relevance=relevance(arrays))
@@ -124,7 +124,8 @@ def _own_net(
     code = find(study.net, base, f"{place}: net")
     tell(f"net: {code.told}")
     takes = own.takes(code.load(f"{place}: net"), f"{place}: net: {study.net}")
-    passed = [name for name in study.params if name in takes.named or (takes.anything and name not in KNOBS)]
+    trains = of_own({}, {}, anything=False)  # what training itself takes
+    passed = [name for name in study.params if name in takes.named or (takes.anything and name not in trains)]
     return Net(study.net, base, tuple(passed)), (code,), takes
 
 
@@ -151,13 +152,15 @@ def _own_metric(
     return code, metric
 
 
-def _check_batches(space: Space, rows: int, place: str) -> None:
+def _check_batches(study: Study, space: Space, rows: int, place: str) -> None:
     """A larger batch than there are rows would be a smaller one than the study says."""
     largest, rows = space.highest("batch_size"), _rows_at_least(space, rows)
     if largest > rows:
         raise UserError(
             f"{place}: params.batch_size: the training part has {rows} rows, got {largest}; name fewer"
         )
+    if study.net == "mlp" and "batch" in space.choices("norm") and space.lowest("batch_size") == 1:
+        raise UserError(f"{place}: params.batch_size: norm: batch needs two examples at least, got 1")
 
 
 def _rows_at_least(space: Space, rows: int) -> int:

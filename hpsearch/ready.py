@@ -6,7 +6,8 @@ from importlib.resources import files
 from typing import Any
 
 from hpsearch.errors import UserError, choices
-from hpsearch.knobs import KNOBS, Knob, of_net
+from hpsearch.knobs import KNOBS, Knob, of_net, of_own
+from hpsearch.nets.own import DROPOUTS, Takes
 from hpsearch.study import Choice, Fixed, Param, Study, parse_params, read_yaml
 
 SPACES = ("baseline", "recipe", "cocktail", "augment")
@@ -23,10 +24,20 @@ def text_of(name: str, place: str) -> str:
     return (files("hpsearch") / "spaces" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def with_space(study: Study, task: str, kind: str, rows: int, place: str, widest: float = math.inf) -> Study:
+def with_space(
+    study: Study,
+    task: str,
+    kind: str,
+    rows: int,
+    place: str,
+    widest: float = math.inf,
+    takes: Takes | None = None,
+) -> Study:
     """The study with the parameters of its ready-made space, for its task, the kind of its inputs and its rows.
 
-    `widest`: the values of the widest category, without which there is nothing to embed.
+    `widest`: the values of the widest category, without which there is nothing to embed. `takes`: what the factory
+    of a net of the user's own takes; the space then has what training takes, and of a net's parameters none.
+    Arrays have the space of tables where there is none of theirs.
     A parameter of the study's own takes the place of the space's; `off` takes one away that has no such value.
 
     Raises:
@@ -37,11 +48,15 @@ def with_space(study: Study, task: str, kind: str, rows: int, place: str, widest
         return study
     where = f"{place}: search.space"
     kinds = read_yaml(text_of(name, where), where)
+    if kind == "arrays" and kind not in kinds and "tables" in kinds:
+        kinds[kind] = kinds["tables"]
     if "any" not in kinds and kind not in kinds:
         told = " and ".join(kinds)
         raise UserError(f"{where}: {name!r} is for {told}, and these data are {kind}; {choices(SPACES)}")
     raw = {key: _sized(entry, rows) for key, entry in {**kinds.get("any", {}), **kinds.get(kind, {})}.items()}
-    table = of_net(study.net) if study.net in ("mlp", "resnet") else KNOBS
+    table = of_net(study.net) if takes is None else of_own({}, {}, anything=False)
+    if takes is not None:
+        table = {key: knob for key, knob in table.items() if key not in (*takes.named, *DROPOUTS)}
     given = {key: entry for key, entry in parse_params(raw, where).items() if _fits(key, table, task, kind)}
     if "embedding" in given and not embeds(given["embedding"], widest):
         del given["embedding"]

@@ -82,11 +82,22 @@ class Space:
     def __getitem__(self, name: str) -> Parameter:
         return next(p for p in self.parameters if p.name == name)
 
+    def choices(self, name: str) -> list[Any]:
+        """The values of a parameter of words, in their order."""
+        parameter = self[name]
+        fixed = parameter.default if parameter.fixed is None else parameter.fixed
+        return list(getattr(parameter.distribution, "choices", [fixed]))
+
     def highest(self, name: str) -> Any:
-        return self[name].bounds[1]
+        """The largest value that any trial may have, enqueued ones among them."""
+        return max(self._values(name, 1), default=None)
 
     def lowest(self, name: str) -> Any:
-        return self[name].bounds[0]
+        return min(self._values(name, 0), default=None)
+
+    def _values(self, name: str, end: int) -> list[Any]:
+        found = [self[name].bounds[end], *(given.get(name) for given in self.enqueued)]
+        return [value for value in found if value is not None]
 
     def distributions(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
         """Of the parameters that were drawn, not fixed, in these params."""

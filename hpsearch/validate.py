@@ -118,10 +118,17 @@ def _check_defaults(listed: Mapping[str, Parameter], takes: Takes, place: str) -
             raise UserError(f"{place}: params.{name}.when: the net needs {name} in every trial; give it a default")
 
 
-def check_task(study: Study, task: str, place: str, kind: str | None = None, widest: float = math.inf) -> str:
+def check_task(
+    study: Study,
+    task: str,
+    place: str,
+    kind: str | None = None,
+    widest: float = math.inf,
+    own: Sequence[str] = (),
+) -> str:
     """The metric of a study whose task is now known, and the kind of its inputs: tables, images or arrays.
 
-    `widest`: the values of the widest category.
+    `widest`: the values of the widest category. `own`: parameters that a net of the user's own takes.
 
     Raises:
         UserError: the metric or a parameter does not fit the task.
@@ -132,7 +139,7 @@ def check_task(study: Study, task: str, place: str, kind: str | None = None, wid
         raise UserError(f"{place}: search.metric: {metric!r} is for {METRICS[metric].task}; {choices(fitting)}")
     if study.net == "resnet" and kind not in (None, "images"):
         raise UserError(f"{place}: net: resnet is for images, and these data are {kind}; {choices({'mlp'})}")
-    for name in study.params:
+    for name in (name for name in study.params if name not in own):
         only = KNOBS[name].task if name in KNOBS else None
         if only not in (None, task):
             raise UserError(f"{place}: params.{name}: is for {only}, and this task is {task}; leave it out")
@@ -140,7 +147,7 @@ def check_task(study: Study, task: str, place: str, kind: str | None = None, wid
         if kind is not None and of and kind not in of:
             told = " and ".join(of)
             raise UserError(f"{place}: params.{name}: is for {told}, and these data are {kind}; leave it out")
-    entry = study.params.get("embedding")
+    entry = study.params.get("embedding") if "embedding" not in own else None
     if entry is not None and embeds(entry, math.inf) and not embeds(entry, widest):
         told = f"the widest has {widest}" if widest else "there is none"
         raise UserError(
@@ -153,11 +160,12 @@ def check_task(study: Study, task: str, place: str, kind: str | None = None, wid
     return metric
 
 
-def _losses(study: Study) -> Sequence[Any]:
+def _losses(study: Study) -> list[Any]:
     entry = study.params.get("loss")
-    if entry is None:
-        return ()
-    return entry.choices if isinstance(entry, Choice) else (entry.value,) if isinstance(entry, Fixed) else ()
+    enqueued = [given["loss"] for given in study.search.enqueue if "loss" in given]
+    if isinstance(entry, Choice):
+        return [*entry.choices, *enqueued]
+    return [entry.value, *enqueued] if isinstance(entry, Fixed) else enqueued
 
 
 def remarks(space: Space) -> list[str]:

@@ -47,6 +47,14 @@ def nothing_to_train(outputs):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, outputs)).requires_grad_(False)
 
 
+def anything(outputs, **given):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, given["width"]), nn.Linear(given["width"], outputs))
+
+
+def embeds(outputs, embedding=4):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, embedding), nn.Linear(embedding, outputs))
+
+
 def no_dropout(outputs):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, outputs))
 """
@@ -122,6 +130,24 @@ def test_one_trial_of_it_in_this_process(write: Any) -> None:
     assert record.best["accuracy"] > 0.8
 
 
+def test_a_factory_that_takes_anything_gets_what_training_does_not_take(write: Any) -> None:
+    prepared = prepare(write("my_nets:anything", "{lr: 0.01, width: [64, 128]}"))
+    assert prepared.net.takes == ("width",)
+    assert {prepared.params(number)["width"] for number in range(0, 80, 8)} == {64, 128}
+
+
+def test_its_parameters_may_have_names_of_ours(write: Any) -> None:
+    assert prepare(write("my_nets:embeds", "{lr: 0.01, embedding: [4, 8]}")).net.takes == ("embedding",)
+
+
+def test_a_ready_made_space_has_no_parameters_of_our_nets_for_it(write: Any) -> None:
+    path = write("my_nets:build", "{width: [32, 64]}")
+    path.write_text(path.read_text().replace("search: {", "search: {space: recipe, "))
+    space = prepare(path).space
+    assert {"lr", "optimizer", "label_smoothing", "width"} <= set(space.listed())
+    assert not {"norm", "depth", "skip", "head", "dropout"} & set(space.listed())
+
+
 @pytest.mark.parametrize(
     ("net", "params", "said"),
     [
@@ -134,7 +160,7 @@ def test_one_trial_of_it_in_this_process(write: Any) -> None:
         ("my_nets:nothing_to_train", "{lr: 1}", "has no parameter to train"),
         ("my_nets:build", "{width: many}", "failed with width many: TypeError: "),
         ("my_nets:no_dropout", "{dropout: 0.1}", "params.dropout: nobody takes it"),
-        ("my_nets:absent", "{lr: 1}", "has no function 'absent'; choose from Functional, build, no_dropout"),
+        ("my_nets:absent", "{lr: 1}", "has no function 'absent'; choose from Functional, anything, build"),
         ("nowhere:build", "{lr: 1}", "there is no module 'nowhere'"),
         ("os:system", "{command: id}", "no installed package has it"),
     ],

@@ -28,7 +28,7 @@ def study(space: str, net: str = "mlp", params: dict[str, Any] | None = None) ->
 
 def kinds_of(name: str) -> set[str]:
     found = set(read_yaml(text_of(name, "space"), "space"))
-    return set(KINDS) if "any" in found else found
+    return set(KINDS) if "any" in found else found | ({"arrays"} if "tables" in found else set())
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -26,6 +26,7 @@ def make(folder: Path) -> None:
     frame = pd.DataFrame({"a b": numbers[0], "c": words, "y: z": numbers[1]})
     frame.to_csv(folder / "my data.csv", index=False)
     frame.assign(rare=["yes"] * 8 + ["no"] * 82).to_csv(folder / "rare.csv", index=False)
+    np.savez(folder / "vectors.npz", x=rng.normal(size=(90, 5)), y=np.arange(90) % 3)
     for name in ("cat", "dog"):
         (folder / "pets" / name).mkdir(parents=True)
         for i in range(12):
@@ -38,6 +39,7 @@ def make(folder: Path) -> None:
         (("my data.csv", "--target", "y: z"), "my_data.yaml", "rmse", "mlp"),
         (("rare.csv", "--target", "rare", "--out", "sub/s.yaml"), "sub/s.yaml", "balanced_accuracy", "mlp"),
         (("pets/",), "pets.yaml", "accuracy", "resnet"),
+        (("vectors.npz",), "vectors.yaml", "accuracy", "mlp"),
         (("sklearn:iris",), "iris.yaml", "accuracy", "mlp"),
     ],
 )

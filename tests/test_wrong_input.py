@@ -134,6 +134,14 @@ CASES = {
     "a condition that never holds": Case("lr.when", params(skip=True, lr={"value": 1, "when": {"skip": []}})),
     "no trials": Case("search.trials: ", search(trials=0)),
     "a batch above the rows": Case("the training part has 36 rows, got 64", params(batch_size=[8, 64])),
+    "a larger batch by enqueue": Case(
+        "got 4096", search(enqueue=[{"batch_size": 4096}]) | params(batch_size=[8, 16])
+    ),
+    "another task's loss by enqueue": Case(
+        "'squared' is not for classification",
+        search(enqueue=[{"loss": "squared"}]) | params(loss=["cross_entropy", "focal"], batch_size=8),
+    ),
+    "batch norm of one example": Case("norm: batch needs two", params(norm=["none", "batch"], batch_size=[1, 8])),
     "no trials by option": Case("--trials: must be an integer from 1, got 0", options=("--trials", "0")),
     "a negative seed": Case("seed: ", {"seed": -1}),
     "a negative seed by option": Case("--seed: must be an integer from 0, got -1", options=("--seed", "-1")),

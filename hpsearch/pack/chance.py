@@ -50,19 +50,20 @@ class Chance:
         device = self._rows.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             before = _streams(device)
-            self._pass_quietly()
+            for k in range(len(self._rows)):  # which rows draw may depend on their parameters
+                self._pass_quietly(k)
             drew = any(not torch.equal(a, b) for a, b in zip(before, _streams(device), strict=True))
         self._rows.draws = [0] * len(self._rows) if drew else None
 
-    def _pass_quietly(self) -> None:
-        """One pass of the first row in training mode, which leaves its buffers as they were."""
+    def _pass_quietly(self, k: int = 0) -> None:
+        """One pass of row k in training mode, which leaves its buffers as they were."""
         rows = self._rows
-        before = {name: tensor.clone() for name, tensor in rows.buffers.items()}
+        before = {name: tensor[k].clone() for name, tensor in rows.buffers.items()}
         with torch.no_grad():
-            rows.modules[0].train()(self._x_N)
-        rows.collect_reassigned(0)
+            rows.modules[k].train()(self._x_N)
+        rows.collect_reassigned(k)
         for name, tensor in before.items():
-            rows.buffers[name].copy_(tensor)
+            rows.buffers[name][k].copy_(tensor)
 
     def _shape_masks(self) -> None:
         """Finds the shape of each dropout layer's input by one quiet pass, and makes room for the masks."""

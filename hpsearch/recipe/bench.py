@@ -27,7 +27,7 @@ from hpsearch.pack.front import front_of
 from hpsearch.pack.train import Pack, Settings
 from hpsearch.prepared import Prepared
 from hpsearch.recipe.size import Size, afforded
-from hpsearch.space import Parameter, Space, exists
+from hpsearch.space import Parameter, exists
 from hpsearch.tricks.losses import log_probabilities
 
 SEEDS = 4
@@ -196,13 +196,6 @@ def baseline(prepared: Prepared) -> dict[str, Any]:
         if name in params:
             params[name] = 0.0
     return params
-
-
-def choices_of(space: Space, name: str) -> list[Any]:
-    """The values of a parameter of words, in their order."""
-    parameter = space[name]
-    fixed = parameter.default if parameter.fixed is None else parameter.fixed
-    return list(getattr(parameter.distribution, "choices", [fixed]))
 
 
 def _first(parameter: Parameter) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hpsearch.pack.examples import Batch
 from hpsearch.pack.train import Pack
-from hpsearch.recipe.bench import Bench, choices_of
+from hpsearch.recipe.bench import Bench
 from hpsearch.recipe.verdict import Finding, judged, skipped, some
 from hpsearch.tricks.losses import LOSSES, PLAIN, Targets, at_zero, class_weight, prior
 
@@ -110,7 +110,7 @@ def _losses(bench: Bench) -> Iterator[dict[str, Any]]:
     """Every loss of the study with the ends of what changes its value."""
     shaped = ("label_smoothing", "class_weights") if bench.is_classification else ()
     ends = {name: _ends(bench, name) for name in shaped}
-    for kind in choices_of(bench.prepared.space, "loss"):
+    for kind in bench.prepared.space.choices("loss"):
         own = {"focal": "focal_gamma", "huber": "huber_delta"}.get(str(kind))
         mine = {**ends, **({own: _ends(bench, own)} if own else {})}
         for values in itertools.product(*mine.values()):

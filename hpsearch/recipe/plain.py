@@ -4,7 +4,7 @@ import numpy as np
 
 from hpsearch.knobs import KNOBS, of_net
 from hpsearch.nets.build import Net
-from hpsearch.recipe.bench import Bench, choices_of
+from hpsearch.recipe.bench import Bench
 from hpsearch.recipe.controls import gain
 from hpsearch.recipe.initial import at_zero_of, of_prior
 from hpsearch.recipe.verdict import Finding, judged, some
@@ -71,7 +71,7 @@ def rate(bench: Bench) -> Finding:
     """O2: the study's own learning rates train about as well as Adam's 3e-4, the safe one."""
     space = bench.prepared.space
     low, high = space["lr"].bounds
-    optimizer, momentum = choices_of(space, "optimizer")[0], space["momentum"].bounds[1]
+    optimizer, momentum = space.choices("optimizer")[0], space["momentum"].bounds[1]
     rates = sorted({float(low), float(np.sqrt(low * high)), float(high)})
     run = bench.run([{"lr": r, "optimizer": optimizer, "momentum": momentum} for r in rates for _ in range(2)])
     losses, scores = (np.nan_to_num(v, nan=np.inf).reshape(-1, 2).mean(1) for v in (run.loss, run.scores))
@@ -93,7 +93,7 @@ def rate(bench: Bench) -> Finding:
 
 def constant_rate(bench: Bench) -> Finding:
     """O4: a constant rate is among the schedules, so that decay has something to beat."""
-    schedules = choices_of(bench.prepared.space, "schedule")
+    schedules = bench.prepared.space.choices("schedule")
     return judged(
         False,
         "constant" not in schedules,

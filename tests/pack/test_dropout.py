@@ -166,6 +166,29 @@ def test_dropout_in_an_unusual_place_trains_the_same_both_ways(factory, arrays, 
     assert furthest(loop, packed) < 1e-8
 
 
+def test_that_some_rows_draw_themselves_is_seen_whichever_comes_first(arrays, make_params, settings):
+    class Draws(nn.Module):
+        def __init__(self, p):
+            super().__init__()
+            self.p, self.body, self.head = p, nn.Linear(6, 8), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.head(nn.functional.dropout(self.body(x).relu(), self.p, self.training))
+
+    def build(params, shape):
+        return Draws(params["flood"])  # any column
+
+    rows = [make_params(flood=p) for p in (0.0, 0.4)]
+    found = []
+    for order in ([0, 1], [1, 0], [1]):
+        torch.manual_seed(len(found))  # what the process drew before has no part in it
+        pack = Pack.start(settings(factory=build, forward="loop"), arrays, order, [rows[k] for k in order])
+        pack.train()
+        found.append({s.record.trial: s.tensors["theta"] for s in pack.states()})
+    assert all(torch.equal(one[1], found[0][1]) for one in found)
+    assert torch.equal(found[0][0], found[1][0])
+
+
 def test_a_dropout_layer_called_twice_draws_twice(arrays, make_params, train):
     still = train(arrays, [make_params(dropout=0.5, epochs=1)], factory=Difference, until={0: 0})
     moved = train(arrays, [make_params(dropout=0.5, epochs=1)], factory=Difference)
