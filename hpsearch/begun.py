@@ -42,6 +42,10 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
     count, name = prepared.study.search.trials, prepared.study.name
     if plan is not None and plan.trials != set(range(count)):
         raise UserError(f"--plan: the plan has {len(plan.trials)} trials, and the study {count}")
+    for leg in plan.legs if plan is not None else ():
+        shapes = {tuple(prepared.params(trial)[n] for n in prepared.space.structural()) for trial in leg.trials}
+        if len(shapes) > 1:
+            raise UserError(f"--plan: leg {leg.leg} has trials of several structures: it is another study's")
     manifest.refuse_strangers(folder.export)
     if not any(path.exists() for path in (folder.study, folder.origin, folder.ledger, folder.summary)):
         return

@@ -123,7 +123,8 @@ class Own:
     """A metric of the user's own as it travels to workers: `module:name`, found from `base`.
 
     Its function is called as `score(prediction, target)` with the arrays of one trial's whole validation or test
-    part: probabilities [N, C] and class indices [N], or values [N] and [N]. It gives a number.
+    part, and for the ensemble with those of shares and resamples of it: probabilities [N, C] and class indices
+    [N], or values [N] and [N]. It gives a number.
     """
 
     spec: str

@@ -24,6 +24,8 @@ from hpsearch.study import Fixed, Search, Study, load_study
 from hpsearch.tryout import try_metric, try_net, try_weights
 from hpsearch.validate import check_metric, check_names, check_net, check_task
 
+_LEAST_SIDE = 4  # of an image that grows
+
 
 def prepare(
     path: Path,
@@ -76,6 +78,8 @@ def prepare(
         study = study.model_copy(update={"params": {**study.params, "batch_size": Fixed(value=fitting)}})
         space = check_names(study, place, takes)
     metric = check_task(study, task, place, dataset.kind, dataset.widest, net.takes)
+    if study.net == "resnet":
+        _check_growing(space, dataset.train.x.shape[-1], place)
     _check_batches(study, space, rows, place)
     arrays = dataset.arrays(metric)
     if space.lowest("features") < 1:
@@ -84,12 +88,12 @@ def prepare(
         weights = read_weights(path.parent / study.init_from, f"{place}: init_from")
         arrays = replace(arrays, weights=weights)
     prepared = Prepared(study, place, base, net, codes, own_metric, None, space, dataset, arrays)
-    if arrays.weights is not None:
-        try_weights(prepared, tell)
     if scorer is not None:
         try_metric(prepared, scorer)
     if takes is not None:
         try_net(prepared)
+    if arrays.weights is not None:
+        try_weights(prepared, tell)
     return prepared
 
 
@@ -161,6 +165,16 @@ def _check_batches(study: Study, space: Space, rows: int, place: str) -> None:
         )
     if study.net == "mlp" and "batch" in space.choices("norm") and space.lowest("batch_size") == 1:
         raise UserError(f"{place}: params.batch_size: norm: batch needs two examples at least, got 1")
+
+
+def _check_growing(space: Space, width: int, place: str) -> None:
+    """Images that grow begin smaller than they are."""
+    starts = [*space.choices("image_start"), space.lowest("image_start"), space.highest("image_start")]
+    full = min(space.lowest("image_size") or width, space.highest("image_size") or width)
+    if any(start and not _LEAST_SIDE <= start < full for start in starts):
+        raise UserError(
+            f"{place}: params.image_start: must be from {_LEAST_SIDE} to below {full}, the images' width"
+        )
 
 
 def _rows_at_least(space: Space, rows: int) -> int:

@@ -36,23 +36,30 @@ def try_metric(prepared: Prepared, code: Code) -> None:
 
 
 def try_weights(prepared: Prepared, tell: Callable[[str], None]) -> None:
-    """Tells which layers of the first trial's net start from the weights given.
+    """Tells which layers of the trials' nets start from the weights given, once for each that differ in that.
 
     Raises:
-        UserError: none does.
+        UserError: of a structure that the study draws none does.
     """
-    arrays, study = prepared.arrays, prepared.study
-    _, shape = front_of(prepared.params(0), arrays)
-    net = build(prepared.net.factory(), prepared.params(0), shape, seed=0)
-    loaded, drawn = start_from(net, arrays.weights or {})
-    place = f"{prepared.place}: init_from"
-    if not loaded:
-        given = ", ".join(sorted(arrays.weights or {})[:6])
-        raise UserError(
-            f"{place}: no tensor of {study.init_from} has the name and shape of one of the net's; it has {given}"
-        )
-    own = f"drawn anew: {', '.join(drawn)}" if drawn else "none is drawn anew"
-    tell(f"init_from: {len(loaded)} tensors loaded ({', '.join(loaded)}); {own}")
+    arrays, study, told = prepared.arrays, prepared.study, set()
+    structural = [name for name in prepared.space.structural() if name in prepared.space.listed()]
+    structures = {tuple(params.get(n) for n in structural): params for params in prepared.draws()[::-1]}
+    for params in list(structures.values())[::-1]:  # of each the first trial's
+        params = prepared.space.complete(params)
+        _, shape = front_of(params, arrays)
+        net = build(prepared.net.factory(), params, shape, seed=0)
+        loaded, drawn = start_from(net, arrays.weights or {})
+        which = ", ".join(f"{name} {params[name]}" for name in structural)
+        if not loaded:
+            given = ", ".join(sorted(arrays.weights or {})[:6])
+            raise UserError(
+                f"{prepared.place}: init_from: no tensor of {study.init_from} has the name and shape of one of "
+                f"the net's{f' with {which}' if which else ''}; it has {given}"
+            )
+        if (*loaded, "", *drawn) not in told:
+            told.add((*loaded, "", *drawn))
+            own = f"drawn anew: {', '.join(drawn)}" if drawn else "none is drawn anew"
+            tell(f"init_from: {len(loaded)} tensors loaded ({', '.join(loaded)}); {own}")
 
 
 def try_net(prepared: Prepared) -> None:
@@ -77,6 +84,10 @@ def try_net(prepared: Prepared) -> None:
         raise UserError(f"{where}: {wrong}")
     if prepared.space.highest("prior_bias") and last_linear(net, arrays.target.outputs) is None:
         raise UserError(f"{prepared.place}: params.prior_bias: {where} has no last linear layer with a bias")
+    if prepared.space.highest("frozen_epochs") and last_linear(net, arrays.target.outputs) is None:
+        raise UserError(
+            f"{prepared.place}: params.frozen_epochs: {where} has no last linear layer with a bias to train alone"
+        )
     for name, kinds in own.DROPOUTS.items():
         if name in prepared.study.params and name not in prepared.net.takes and not own.drops(net, name):
             raise UserError(

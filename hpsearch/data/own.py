@@ -32,6 +32,9 @@ def _raw(given: Any, spec: str, place: str) -> Raw:
     if isinstance(given, Mapping):
         return _of_parts(given, spec, place)
     if isinstance(given, pd.DataFrame):
+        again = given.columns[given.columns.astype(str).duplicated()]
+        if len(again):
+            raise UserError(f"{place}: {spec} gave a DataFrame with the column {again[0]!r} twice")
         return Raw(spec, table=given.rename(columns=str).reset_index(drop=True))
     x, y = _arrays(given, spec, place)
     return Raw(spec, x=channels_first(x, place), y=y)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from hpsearch.errors import UserError
 from hpsearch.nets.layers import Dropout, SpatialDropout
@@ -85,6 +86,8 @@ def factory(function: Function, spec: str, names: Sequence[str]) -> Factory:
 
 def wrong(net: nn.Module, x: Tensor, outputs: int) -> str | None:
     """What is wrong with a net as these examples [N, ...] show it, or None."""
+    if any(isinstance(parameter, UninitializedParameter) for parameter in net.parameters()):
+        return "has lazy layers, whose sizes only data tell; give them their sizes from input_shape"
     with torch.no_grad():
         out = net.eval()(x)
     wanted = [len(x), outputs]

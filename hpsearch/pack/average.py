@@ -41,6 +41,10 @@ class Average:
         if self.places:
             self.theta.lerp_(self._rows.theta, self._rate_KS[:, s : s + 1])
 
+    def differs(self, k: int) -> bool:
+        """Whether row k's average is another net than its weights, after the epoch that was looked up last."""
+        return k in self.places and bool(self._rate_KS[k, -1] < 1)
+
     def keep(self, places: Sequence[int], params: Sequence[Mapping[str, Any]]) -> None:
         """Drops all rows but these."""
         self.theta = self.theta[torch.tensor(list(places), device=self.theta.device)]

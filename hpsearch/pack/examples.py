@@ -45,13 +45,13 @@ def share_of(arrays: Arrays, share: float, seed: int) -> np.ndarray | None:
     """The places of a share of the training examples, the same for every trial of a study; None of all.
 
     `train_share` answers what more data would buy: a learning curve over shares. Smaller shares are parts of
-    larger ones.
+    larger ones; extra data stay whole. What the inputs and the targets are scaled by is known from all.
     """
-    count = len(arrays.train.y)
+    own, count = len(arrays.train.own_y), len(arrays.train.y)
     if share >= 1:
         return None
-    order = keyed.permutations(keyed.keys(seed, [0], "train share"), count)[0]
-    return np.sort(order[: max(round(share * count), 1)])
+    order = keyed.permutations(keyed.keys(seed, [0], "train share"), own)[0]
+    return np.concatenate([np.sort(order[: max(round(share * own), 1)]), np.arange(own, count)])
 
 
 class Examples:

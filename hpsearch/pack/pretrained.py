@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.torch import load_file
 from torch import nn
 
 from hpsearch.errors import UserError
@@ -19,16 +19,19 @@ def read_weights(path: Path, place: str) -> dict[str, np.ndarray]:
         UserError: it is no such file.
     """
     try:
-        tensors = load_file(path)
+        loaded = load_file(path)
     except FileNotFoundError:
         raise UserError(f"{place}: {path}: no such file") from None
     except (SafetensorError, OSError, ValueError) as error:
         told = " ".join(str(error).split())[:150]
         raise UserError(f"{place}: {path}: cannot be read as safetensors: {told}") from None
+    tensors = {name: (t.float() if t.is_floating_point() else t).numpy() for name, t in loaded.items()}
     first = {name.removeprefix("member.0."): t for name, t in tensors.items() if name.startswith("member.0.")}
     found = first or tensors
-    inner = {name.removeprefix("1."): t for name, t in found.items() if name.startswith("1.")}
-    return found if not inner else {**found, **inner}  # a net behind a front
+    for within in ("0.", "1.", "0.1."):  # a net before the sigmoid of its loss, or behind a front, or both
+        inner = {name.removeprefix(within): t for name, t in found.items() if name.startswith(within)}
+        found = {**inner, **found}
+    return found
 
 
 def start_from(net: nn.Module, weights: Mapping[str, np.ndarray]) -> tuple[list[str], list[str]]:

@@ -13,10 +13,7 @@ from hpsearch.data.dataset import Arrays
 from hpsearch.pack import fused
 from hpsearch.pack.train import Pack, Settings
 
-_TRIES, _TRIED_S = (
-    4,
-    0.03,
-)  # at least so many steps and seconds, of which the fastest counts: others share the machine
+_TRIES, _TRIED_S = 4, 0.03  # steps and seconds at least, of which the fastest counts: others share the machine
 _WORTH = 0.95  # more rows must cut the time of a row by a twentieth
 
 
@@ -47,11 +44,12 @@ def probe(
     memory_bytes: float,
     alive: Callable[[], None] = lambda: None,
 ) -> Probe:
-    """Measures trials of one shape.
+    """Measures trials of one shape, images that grow at their full size.
 
     `most` is the largest number of rows to try, `memory_bytes` what a pack may take. `alive` is called after each
     step.
     """
+    params = [{**one, "image_start": 0} for one in params]
     if most == 1:
         return Probe("loop", 1, _measure(settings, arrays, params[:1], "loop", alive)[0], "one row", {})
     row_ms, row_bytes = _measure(settings, arrays, params[:1], "loop", alive)

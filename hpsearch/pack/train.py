@@ -188,8 +188,8 @@ class Pack:
             batch = self.augment(self.losses.weighted(self._small(batch, epochs)), epochs, s)
             self.chance.fill(epochs, s)
             sums_K += TRAIN[self.settings.forward](self.rows, batch.x, partial(self.losses, batch=batch))
-            with self._frozen(epochs):
-                self.update.step(s)
+            with self._frozen(epochs) as held:
+                self.update.step(s, held)
             self.average.step(s)
         return sums_K / steps
 
@@ -204,20 +204,21 @@ class Pack:
         size = grown(float(epochs[0]) / int(params["epochs"]), start, full)
         if size == full:
             return batch
-        rows, columns = (resampling(side, size).to(batch.x) for side in batch.x.shape[-2:])
+        sides = ((side, max(round(side * size / full), 1)) for side in batch.x.shape[-2:])
+        rows, columns = (resampling(side, smaller).to(batch.x) for side, smaller in sides)
         return replace(batch, x=rows @ batch.x @ columns.T)
 
     @contextmanager
-    def _frozen(self, epochs: np.ndarray) -> Iterator[None]:
-        """Holds what is not the head, in rows that are in their frozen epochs."""
+    def _frozen(self, epochs: np.ndarray) -> Iterator[tuple[Tensor, Tensor] | None]:
+        """Holds what is not the head, in rows that are in their frozen epochs; gives these rows and places."""
         still = [k for k, r in enumerate(self.records) if epochs[k] < int(r.params["frozen_epochs"])]
         if self.body is None or not still:
-            yield
+            yield None
             return
-        before = self.rows.theta[still][:, self.body]
-        yield
-        rows = torch.tensor(still, device=self.rows.device).unsqueeze(1)
-        self.rows.theta[rows, self.body] = before
+        held = torch.tensor(still, device=self.rows.device).unsqueeze(1), self.body
+        before = self.rows.theta[held]
+        yield held
+        self.rows.theta[held] = before
 
     def _epochs(self) -> np.ndarray:
         return np.array([record.epoch for record in self.records])
@@ -267,7 +268,7 @@ class Pack:
                 record.best, record.best_epoch, record.best_kind = now, record.epoch, "best"
                 better.append(k)
         self.best.take(better, prediction)
-        averaged = [k for k in due if k in self.average.places and not self.records[k].failure]
+        averaged = [k for k in due if self.average.differs(k) and not self.records[k].failure]
         if averaged:
             self._evaluate_averages(averaged)
         for record in (self.records[k] for k in due):

@@ -48,10 +48,15 @@ class Update:
         moving = torch.from_numpy(np.stack([lr_KS, step_KS + 1, *unbias(step_KS + 1)]))
         self._moving = moving.to(self._rows.device, self._rows.dtype)
 
-    def step(self, s: int) -> None:
-        """Takes step s of the epoch."""
+    def step(self, s: int, held: tuple[torch.Tensor, torch.Tensor] | None = None) -> None:
+        """Takes step s of the epoch. `held`: rows and places of θ that do not move, and so are not clipped by."""
         if self._clips:
+            aside = None if held is None else self._rows.grad[held]
+            if held is not None:
+                self._rows.grad[held] = 0.0
             clip_(self._rows.grad, self._clip_K)
+            if held is not None and aside is not None:
+                self._rows.grad[held] = aside
         now = Now(*self._moving[..., s : s + 1])
         for kind, run, slab in self._slabs:
             OPTIMIZERS[kind](slab, now.of(run))

@@ -180,7 +180,8 @@ class Legs(Searcher):
         found = {}
         for shape, trials in groups.items():
             params = self.job.params[trials[0]]
-            steps = max(len(self.job.arrays.train.y) // int(params["batch_size"]), 1) * int(params["epochs"])
+            count = len(self.job.arrays.train.y) * float(params["train_share"])
+            steps = max(int(count) // int(params["batch_size"]), 1) * int(params["epochs"])
             row_s = probes[shape].row_ms * steps / 1000
             found[shape] = max(int(self.job.timeout_s / 4 / max(row_s, 1e-9)), 1)
         return found

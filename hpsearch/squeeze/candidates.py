@@ -76,7 +76,8 @@ def _candidate(state: checkpoint.RowState) -> Candidate:
 def _snapshots(state: checkpoint.RowState) -> list[Candidate]:
     """A trial's snapshots, but for one that is its best epoch."""
     record = state.record
-    epochs = [epoch for epoch in snapshots.epochs_of(state.tensors) if epoch != record.best_epoch]
+    known = record.best_epoch if record.best_kind == "best" else None
+    epochs = [epoch for epoch in snapshots.epochs_of(state.tensors) if epoch != known]
     return [
         Candidate(
             record.trial, epoch, state, state.tensors[f"snapshot.{epoch}.prediction"].numpy(),
