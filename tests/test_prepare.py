@@ -3,6 +3,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from hpsearch.errors import UserError
 from hpsearch.prepare import prepare
@@ -33,3 +35,27 @@ def test_a_share_of_the_training_rows_counts(tmp_path: Path) -> None:
 def test_a_batch_that_the_study_names_is_not_changed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="training part has"):
         prepare(study_of(tmp_path, 40, ", batch_size: 64"))
+
+
+def test_pretrained_weights_are_looked_for_in_every_structure(tmp_path: Path) -> None:
+    save_file({"blocks.0.linear.weight": torch.ones(16, 1)}, tmp_path / "w.safetensors")
+    path = study_of(tmp_path, 90, ", batch_size: 8, depth: 1, width: [16, 32]")
+    path.write_text(path.read_text() + "init_from: w.safetensors\n")
+    with pytest.raises(UserError, match=r"init_from: no tensor of .* width 32; it has blocks\.0\.linear"):
+        prepare(path)
+    path.write_text(path.read_text().replace("[16, 32]", "16"))
+    told: list[str] = []
+    prepare(path, tell=told.append)
+    assert told[0].startswith("init_from: 1 tensors loaded (blocks.0.linear.weight); drawn anew: ")
+
+
+@pytest.mark.parametrize("start", [2, 28, 40])
+def test_images_begin_smaller_than_they_are(start: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "x.npz", x=rng.random((60, 1, 28, 28), dtype=np.float32), y=np.arange(60) % 2)
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        f"name: s\ndata: {{source: x.npz}}\nnet: resnet\nparams: {{batch_size: 8, image_start: {start}}}\n"
+    )
+    with pytest.raises(UserError, match="image_start: must be from 4 to below 28, the images' width"):
+        prepare(path)

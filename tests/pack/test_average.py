@@ -105,6 +105,20 @@ def test_a_resumed_average_goes_on(way, arrays, make_params, train, unlike, sett
     assert [state.record.average_curve for state in resumed] == [state.record.average_curve for state in whole]
 
 
+def test_an_average_is_scored_from_the_epoch_on_in_which_it_is_one(arrays, make_params, train):
+    rows = [make_params(average=kind, average_span=0.5, epochs=6) for kind in ("swa", "ema")]
+    swa, ema = train(arrays, rows)
+    assert [entry[0] for entry in swa.record.average_curve] == [4, 5, 6]
+    assert [entry[0] for entry in ema.record.average_curve] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cyclic"])
+def test_a_cyclic_row_loses_its_patience_at_minima_alone(schedule, arrays, make_params, train):
+    params = make_params(epochs=12, schedule=schedule, cycles=3, patience=1, lr=1e-9)  # nothing gets better
+    (state,) = train(arrays, [params])
+    assert state.record.epoch in ([4, 8] if schedule == "cyclic" else [2, 3])
+
+
 # --- snapshots --------------------------------------------------------------------------------------------------
 
 

@@ -76,6 +76,36 @@ def test_the_body_is_held_for_the_frozen_epochs(
     assert [unlike(a, b) for a, b in zip(resumed, whole, strict=True)] == [[], []]
 
 
+def test_a_held_body_has_no_part_in_the_clipped_norm(arrays, make_params, train, pretrained):
+    given = replace(arrays, weights=pretrained)
+    params = make_params(
+        norm="batch", epochs=1, optimizer="sgd", momentum=0.0, lr=0.1, clip=1e-3, frozen_epochs=1, batch_size=163
+    )
+    (state,) = train(given, [params], forward="loop", dtype=torch.float64)
+    net = first_net(NETS["mlp"], params, given, Shape(arrays.input_shape, 3), 0).double().train()
+    x, y = torch.from_numpy(arrays.train.x).double(), torch.from_numpy(arrays.train.y)
+    torch.nn.functional.cross_entropy(net(x), y).backward()
+    head = list(net.head.parameters())
+    torch.nn.utils.clip_grad_norm_(head, 1e-3)
+    expected = torch.cat([(p - 0.1 * p.grad).detach().flatten() for p in head])
+    trained_net = trained(NETS["mlp"], state, Shape(arrays.input_shape, 3))
+    found = torch.cat([p.detach().double().flatten() for p in trained_net.head.parameters()])
+    assert (found - expected).abs().max() < 1e-6
+    assert (found - torch.cat([p.detach().flatten() for p in head])).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("within", ["", "0.", "1.", "0.1.", "member.0.0.1."])
+def test_a_net_within_an_exports_is_found(within: str, tmp_path: Path):
+    """Before the sigmoid of its loss, behind a front, or both; in half precision, too."""
+    save_file({f"{within}head.weight": torch.ones(2, 3).bfloat16()}, tmp_path / "w.safetensors")
+    assert read_weights(tmp_path / "w.safetensors", "s")["head.weight"].tolist() == [[1.0] * 3] * 2
+
+
+def test_names_as_they_stand_come_first(tmp_path: Path):
+    save_file({"0.weight": torch.ones(2), "1.0.weight": torch.zeros(2)}, tmp_path / "w.safetensors")
+    assert read_weights(tmp_path / "w.safetensors", "s")["0.weight"].tolist() == [1.0, 1.0]
+
+
 def test_an_exports_first_member_is_read(tmp_path: Path):
     tensors = {"member.0.head.weight": torch.ones(2, 3), "member.1.head.weight": torch.zeros(2, 3)}
     save_file(tensors, tmp_path / "w.safetensors")

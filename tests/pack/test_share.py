@@ -1,5 +1,6 @@
 """Training on a share of the examples, and on images that start small and grow."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -35,6 +36,13 @@ def test_smaller_shares_are_parts_of_larger_ones(arrays):
     assert all(a <= b for a, b in pairwise(shares))
     assert len(shares[0]) == 2
     assert share_of(arrays, 1.0, 7) is None
+
+
+def test_extra_data_stay_whole_in_a_share(arrays):
+    extra = np.arange(163) >= 100
+    kept = share_of(replace(arrays, train=replace(arrays.train, extra=extra)), 0.1, 3)
+    assert len(kept) == 10 + 63
+    assert list(kept[10:]) == list(range(100, 163))
 
 
 # --- growing ----------------------------------------------------------------------------------------------------
@@ -75,6 +83,16 @@ def test_a_net_sees_small_images_first(forward, images, settings, monkeypatch):
         or seen == [(6, 6)] * 2 + [(10, 10)] * 2 + [(12, 12)] * 4
     )
     assert len(pack.done) == 2
+
+
+def test_images_that_are_no_squares_keep_their_form(settings):
+    rng = np.random.default_rng(1)
+    part = Part(rng.normal(size=(64, 1, 8, 16)).astype(np.float32), rng.integers(0, 3, 64), np.arange(64))
+    arrays = Arrays(part, part, Target("classification", ("a", "b", "c")), "accuracy")
+    params = {**DEFAULTS, "epochs": 4, "batch_size": 32, "width": 4, "image_start": 8}
+    pack = Pack.start(settings(factory=NETS["resnet"], forward="loop"), arrays, [0], [params])
+    small = pack._small(pack.examples.batch(np.arange(32)[None]), np.array([0]))
+    assert small.x.shape[-2:] == (4, 8)
 
 
 def test_a_growing_row_equals_itself_alone_and_resumed(images, train, settings, unlike):
