@@ -167,6 +167,7 @@ CASES = {
         "60 distinct numbers, with fractions", {"data": {"source": "own_code:fractions", "task": "classification"}}
     ),
     "an address": Case("is an address; fetch it first", data(source="https://example.org/a.csv")),
+    "a size of what is no picture": Case("data.size: is for folders of pictures", data(size=32)),
     "no target column": Case("data.target: no column 'z' in good.csv; choose from", data(target="z")),
     "no target": Case("data.target: is required for a table", data(target=None)),
     "a class with one row": Case("data.target: the class 'once' has 1 row", data(source="rare.csv")),

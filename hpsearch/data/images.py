@@ -51,7 +51,7 @@ def read_images(folder: Path, size: int | None, place: str) -> Raw:
     x = _cached(folder, paths, size, lambda: _decoded(paths, size, place))
     part = np.array([part for _, _, part in files])
     y = np.array([name for _, name, _ in files])
-    return Raw(folder.name, x=x, y=y, part=part if (part != "").any() else None)
+    return Raw(folder.name, x=x, y=y, part=part if (part != "").any() else None, pictures=True)
 
 
 def _listed(folder: Path, place: str) -> list[tuple[Path, str, str]]:

@@ -84,6 +84,8 @@ def _without_extra(data: Data, base: Path, place: str, code: Code | None) -> Dat
     raw = sources.read(data, base, place, code)
     if raw.part is not None and data.split.named:
         raise UserError(f"{place}: data.split: {raw.name} is split already; leave it out")
+    if data.size is not None and not raw.pictures:
+        raise UserError(f"{place}: data.size: is for folders of pictures, and {raw.name} is none; leave it out")
     dataset = _from_arrays(raw, data, place) if raw.table is None else _from_table(raw, data, place)
     return replace(dataset, raw=raw)
 

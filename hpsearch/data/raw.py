@@ -13,7 +13,7 @@ class Raw:
     """Data as read. `table` has named columns (the target among them), or `x` and `y` [N] are arrays.
 
     Images are [N, C, H, W], channels first; other inputs [N, D]. `part`, where the source itself is split: train,
-    validation, test, or an empty word for each row, [N].
+    validation, test, or an empty word for each row, [N]. `pictures`: decoded from picture files.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Raw:
     x: np.ndarray | None = None
     y: np.ndarray | None = None
     part: np.ndarray | None = None
+    pictures: bool = False
 
 
 def channels_first(x: np.ndarray, place: str) -> np.ndarray:
