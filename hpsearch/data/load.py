@@ -305,7 +305,7 @@ def _assemble(
 ) -> Dataset:
     if target.task == "regression":
         train = y[parts["train"]].astype(np.float64)
-        target = Target("regression", (), float(train.mean()), float(train.std()) or 1.0)
+        target = Target("regression", (), float(train.mean()), float(train.std()) if np.ptp(train) > 0 else 1.0)
     made = {name: Part(np.ascontiguousarray(x[rows]), y[rows], rows) for name, rows in parts.items()}
     if weight is not None:
         made["train"] = replace(made["train"], weight=weight)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from optuna.distributions import CategoricalDistribution
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from hpsearch import keyed
 from hpsearch.data.dataset import Arrays, Part, Target
@@ -35,6 +36,7 @@ STEPS, LONGER = 300, 900  # of a short run, and of one that is to come to someth
 RATES = (3e-4, 1e-3, 3e-3)
 _LOOKS = 20  # at predictions, through a run
 _PART = 64  # examples at a time
+_SETTLING = 8  # batches from which the norms of a fresh net learn their statistics
 _REGULARIZERS = ("train_share", "frozen_epochs", "features", "image_start")  # among the structural parameters
 
 
@@ -43,7 +45,7 @@ class Run:
     """A short run of some rows. What a row that failed has not is NaN.
 
     `scores`: the best validation log loss or rmse of each row [K]; `curve`: the same through the run [T, K];
-    `best`: predictions of the validation part at the best epoch by the study's metric [K, N, …]; `loss`: the
+    `best`: predictions of the validation part at that epoch [K, N, …]; `loss`: the
     training loss of the last epoch [K]; `predicted`: of the training part at the end [K, N, …]; `watched`: of a
     fixed batch through the run [T, K, n, …]; `moved`: how far each tensor of the net went, {name: [K]}.
     """
@@ -67,8 +69,10 @@ class Bench:
         self.prepared = prepared
         self.factory = prepared.net.factory()
         self.params, self.arrays = baseline(prepared), prepared.arrays
+        self.metric = prepared.arrays.metric  # the study's; short runs choose their epochs by log loss or rmse
         self.size = self._afforded()
-        self.arrays, self.of = _sampled(prepared.arrays, self.size)
+        sampled, self.of = _sampled(prepared.arrays, self.size)
+        self.arrays = replace(sampled, metric=self.proper)
         batch = self.size.batch or int(self.params["batch_size"])
         self.params["batch_size"] = min(batch, len(self.arrays.train.y))
         self.kept: dict[str, Any] = {}  # what one check leaves for another
@@ -100,6 +104,14 @@ class Bench:
         other.factory, other.params = net.factory(), dict(params) | {"batch_size": self.params["batch_size"]}
         return other
 
+    def on(self, arrays: Arrays) -> "Bench":
+        """The same on other rows."""
+        other = copy(self)
+        for name in ("baseline", "longer"):
+            other.__dict__.pop(name, None)
+        other.kept, other.arrays = {}, arrays
+        return other
+
     # --- nets and what enters them ------------------------------------------------------------------------------
 
     def net(self, trial: int = 0) -> nn.Module:
@@ -107,6 +119,19 @@ class Bench:
         shape = front_of(self.params, self.arrays)[1]
         key = keyed.key(self.prepared.study.seed, trial, "weights")
         return first_net(self.factory, self.params, self.arrays, shape, key)
+
+    def settled(self, net: nn.Module) -> nn.Module:
+        """The net in evaluation mode, with batch norms that know the statistics of the training inputs."""
+        norms = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.momentum = None  # the running mean is then that of all batches
+        with torch.no_grad():
+            for part in self.inputs(_SETTLING * _PART).split(_PART) if norms else ():
+                net.train()(part)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        return net.eval()
 
     def last(self, net: nn.Module) -> nn.Linear | None:
         return last_linear(net, self.target.outputs)
@@ -199,10 +224,14 @@ def baseline(prepared: Prepared) -> dict[str, Any]:
 
 
 def _first(parameter: Parameter) -> Any:
+    """The first or lowest value; of depths the first that is a net with a hidden layer."""
     distribution = parameter.distribution
     if distribution is None:
         return parameter.fixed
-    return distribution.choices[0] if isinstance(distribution, CategoricalDistribution) else parameter.bounds[0]
+    if not isinstance(distribution, CategoricalDistribution):
+        return max(parameter.bounds[0], 1) if parameter.name == "depth" else parameter.bounds[0]
+    values = [value for value in distribution.choices if value != 0 or parameter.name != "depth"]
+    return [*values, *distribution.choices][0]
 
 
 def _sampled(arrays: Arrays, size: Size) -> tuple[Arrays, str]:

@@ -8,13 +8,13 @@ from hpsearch.knobs import of_net
 from hpsearch.nets.build import Net
 from hpsearch.recipe import pictures
 from hpsearch.recipe.bench import Bench
-from hpsearch.recipe.initial import at_zero_of
+from hpsearch.recipe.initial import at_zero_of, of_prior
 from hpsearch.recipe.verdict import Finding, judged, skipped
 
 _WIDTHS = {"mlp": (4, 16, 64, 256), "resnet": (4, 8, 16)}
 _RATES = (3e-3, 1e-2)
 _STEPS = {"mlp": 2000, "resnet": 250}
-_FITS, _WORSE = 0.05, 0.02  # of the loss of outputs of zero
+_FITS, _WORSE = 0.05, 0.02  # of the loss of the best constant; of that of outputs of zero
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ def wider_fits_better(bench: Bench) -> Finding:
 
 def floor(bench: Bench) -> Finding:
     """O5: the smallest width that fits the training part; a search begins there, and then regularizes."""
-    rungs, zero = _ladder(bench), at_zero_of(bench, bench.params)
-    fitting = next((rung for rung in rungs if rung.loss < _FITS * zero), None)
+    rungs, prior = _ladder(bench), of_prior(bench)
+    fitting = next((rung for rung in rungs if rung.loss < _FITS * prior), None)
     told, (low, high) = _told(rungs) + bench.of, _searched(bench)
     if fitting is None:
-        return skipped(f"{told}: none below {_FITS * zero:.2g} in so few steps, which tells nothing")
+        return skipped(f"{told}: none below {_FITS * prior:.2g} in so few steps, which tells nothing")
     return judged(
         False,
         high is not None and high < fitting.width,

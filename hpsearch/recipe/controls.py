@@ -28,8 +28,9 @@ def inputs_matter(bench: Bench) -> Finding:
     real, zeroed, mixed = (run.scores for run in runs.values())
     mean, low, high = gain(zeroed - real, 0.98)
     worst = _lower_end(bench, runs["real"], runs["zeroed inputs"])
+    nothing = mean <= 0 and bench.is_full
     return judged(
-        not low > 0 and bench.is_full,
+        nothing,
         not low > 0 or not worst > 0 or not (mixed - real).mean() > 0,
         f"validation {bench.proper} {real.mean():.4g} on real inputs, {zeroed.mean():.4g} on zeroed ones, "
         f"{mixed.mean():.4g} with shuffled labels{bench.of}",
@@ -37,7 +38,7 @@ def inputs_matter(bench: Bench) -> Finding:
         "and beyond the chance of the validation rows",
         "nothing is learnt from the inputs: labels may be shuffled or belong to other rows, inputs may be lost on "
         "their way, or they do not tell the target"
-        if not low > 0 and bench.is_full
+        if nothing
         else "hardly anything is learnt from the inputs in a short run: the signal is weak, or the rate is",
         picture=pictures.lines(
             {name: run.curve for name, run in runs.items()}, "evaluation", f"validation {bench.proper}"

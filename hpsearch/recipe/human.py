@@ -27,7 +27,7 @@ def agreement(bench: Bench) -> Finding:
     told = bench.prepared.study.human
     if told is None:
         return skipped("the study names no human: {score: …} and no second labels, human: {labels: second.csv}")
-    name = bench.arrays.metric
+    name = bench.metric
     if told.score is not None:
         person, words = told.score, f"a person {told.score:g}"
     else:

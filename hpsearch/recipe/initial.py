@@ -41,6 +41,15 @@ def zeroed(bench: Bench) -> Finding:
         last.weight.data.zero_()
         last.bias.data.zero_()
     outputs_KNC = bench.outputs(pack)
+    if outputs_KNC.any() and torch.equal(outputs_KNC, outputs_KNC[:, :1].expand_as(outputs_KNC)):
+        return judged(
+            True,
+            False,
+            f"outputs of {float(outputs_KNC.flatten()[0]):.3g} for every input",
+            "outputs of 0: logits, or a standardised value",
+            "something follows the last layer, such as a sigmoid or a softplus: give the last layer's outputs as "
+            "they are",
+        )
     if outputs_KNC.any():
         return skipped(
             "other layers, too, lead to the outputs: with its last linear layer at zero they are not zero"
@@ -68,6 +77,8 @@ def fresh(bench: Bench) -> Finding:
     half the loss of outputs of zero is put down to both.
     """
     pack = bench.pack([{} for _ in range(_SEEDS)])
+    for module in pack.rows.modules:
+        bench.settled(module)
     outputs_KNC = bench.outputs(pack)
     losses_K = _of_outputs(bench, pack, outputs_KNC)
     measured, chance = float(losses_K.mean()), float(stats.sem(losses_K) * stats.t.ppf(_SURE, _SEEDS - 1))

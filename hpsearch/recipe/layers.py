@@ -25,7 +25,7 @@ def dead_units(bench: Bench) -> Finding:
     Their weights' gradient is zero. At the start that is so of all layers below one that begins at zero, as a
     residual branch may; it is told, and not judged.
     """
-    before, after = _dead(bench, bench.net()), _dead(bench, bench.baseline.nets[0])
+    before, after = _dead(bench, bench.settled(bench.net())), _dead(bench, bench.baseline.nets[0])
     if not after:
         return skipped("the net has no hidden layer")
     first = next(m for m in bench.baseline.nets[0].modules() if isinstance(m, _WEIGHTED))
@@ -44,9 +44,10 @@ def dead_units(bench: Bench) -> Finding:
 def saturation(bench: Bench) -> Finding:
     """G13.saturated: the share of outputs of tanh and sigmoid at their ends, where no gradient passes."""
     found: dict[str, float] = {}
-    for net in (bench.net().eval(), bench.baseline.nets[0].eval()):
+    for net in (bench.settled(bench.net()), bench.baseline.nets[0].eval()):
+        counts: dict[str, np.ndarray] = {}
         hooks = [
-            module.register_forward_hook(_noting(found, name, module))
+            module.register_forward_hook(_counting(counts, name, module))
             for name, module in net.named_modules()
             if isinstance(module, nn.Tanh | nn.Sigmoid)
         ]
@@ -55,6 +56,7 @@ def saturation(bench: Bench) -> Finding:
                 net(part)
         for hook in hooks:
             hook.remove()
+        found |= {name: max(found.get(name, 0.0), float(far / all_)) for name, (far, all_) in counts.items()}
     if not found:
         return skipped("the net has no tanh or sigmoid layer")
     worst = max(found, key=lambda name: found[name])
@@ -68,25 +70,35 @@ def saturation(bench: Bench) -> Finding:
 
 
 def gradients(bench: Bench) -> Finding:
-    """G13.gradients: the size of a fresh net's gradient by layer, against each layer's weights."""
-    net = _with_gradients(bench, bench.net())
+    """G13.gradients: the size of a net's gradient by layer, against each layer's weights, fresh and trained.
+
+    Judged is the better of the two: a branch that begins at nearly zero has next to no gradient at first.
+    """
+    sizes, ratio = _spread(bench, bench.settled(bench.net()))
+    _, after = _spread(bench, bench.baseline.nets[0])
+    if ratio is None:
+        return skipped("fewer than two layers have a gradient at the start")
+    least = ratio if after is None else np.fmin(ratio, after)
+    return judged(
+        not least <= _FAR_APART,
+        not least <= _APART,
+        f"gradient by weight, from the first layer: {some([f'{n} {s:.1e}' for n, s in sizes.items()], 8)}; "
+        f"largest to smallest {ratio:.2g}" + (f", {after:.2g} after a short run" if after is not None else ""),
+        f"within {_APART:,.0f} times",
+        "gradients vanish or explode on their way: norms or skip connections help, or a better start",
+    )
+
+
+def _spread(bench: Bench, net: nn.Module) -> tuple[dict[str, float], float | None]:
+    """Each layer's gradient by its weights, and the largest by the smallest; None of fewer than two."""
+    net = _with_gradients(bench, net)
     sizes = {
         name: _rms(module.weight.grad) / max(_rms(module.weight.detach()), 1e-12)
         for name, module in net.named_modules()
         if isinstance(module, _WEIGHTED) and module.weight.grad is not None
     }
     values = np.array([size for size in sizes.values() if size != 0])  # below a layer that begins at zero
-    if len(values) < 2:
-        return skipped("fewer than two layers have a gradient at the start")
-    ratio = float(values.max() / values.min())
-    return judged(
-        not ratio <= _FAR_APART,
-        not ratio <= _APART,
-        f"gradient by weight, from the first layer: {some([f'{n} {s:.1e}' for n, s in sizes.items()], 8)}; "
-        f"largest to smallest {ratio:.2g}",
-        f"within {_APART:,.0f} times",
-        "gradients vanish or explode on their way: norms or skip connections help, or a better start",
-    )
+    return sizes, None if len(values) < 2 else float(values.max() / values.min())
 
 
 def _dead(bench: Bench, net: nn.Module) -> dict[str, float]:
@@ -125,12 +137,12 @@ def _first_layer(bench: Bench, weight: np.ndarray) -> Draw:
     return pictures.heat(weight.reshape(len(weight), -1), [str(i) for i in range(weight.shape[1])], "unit")
 
 
-def _noting(found: dict[str, float], name: str, module: nn.Module) -> Callable[..., None]:
-    """A hook that notes the largest share of a layer's outputs at their ends."""
+def _counting(counts: dict[str, np.ndarray], name: str, module: nn.Module) -> Callable[..., None]:
+    """A hook that counts a layer's outputs at their ends, and all."""
 
     def hook(_module: nn.Module, _inputs: object, out: Tensor) -> None:
         far = (out.abs() > 0.99) if isinstance(module, nn.Tanh) else ((out - 0.5).abs() > 0.495)
-        found[name] = max(found.get(name, 0.0), float(far.float().mean()))
+        counts[name] = counts.get(name, np.zeros(2)) + np.array([int(far.sum()), far.numel()])
 
     return hook
 

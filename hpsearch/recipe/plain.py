@@ -4,12 +4,13 @@ import numpy as np
 
 from hpsearch.knobs import KNOBS, of_net
 from hpsearch.nets.build import Net
-from hpsearch.recipe.bench import Bench
+from hpsearch.recipe.bench import STEPS, Bench
 from hpsearch.recipe.controls import gain
 from hpsearch.recipe.initial import at_zero_of, of_prior
 from hpsearch.recipe.verdict import Finding, judged, some
 
 _WORSE = 0.1  # of what ignorance loses
+_SAFE = 3e-4  # Adam's rate
 
 
 def trains(bench: Bench) -> Finding:
@@ -20,7 +21,7 @@ def trains(bench: Bench) -> Finding:
         return judged(
             True, False, failed, "a run to its end", "see whether the inputs are of the size 1: R10.scale"
         )
-    loss = float(run.loss.max())
+    loss = float(run.loss.mean())
     return judged(
         not loss < zero and bench.is_full,
         not loss < prior,
@@ -75,12 +76,14 @@ def rate(bench: Bench) -> Finding:
     rates = sorted({float(low), float(np.sqrt(low * high)), float(high)})
     run = bench.run([{"lr": r, "optimizer": optimizer, "momentum": momentum} for r in rates for _ in range(2)])
     losses, scores = (np.nan_to_num(v, nan=np.inf).reshape(-1, 2).mean(1) for v in (run.loss, run.scores))
-    safe, zero, ignorant = bench.baseline, at_zero_of(bench, bench.params), _ignorant(bench)
+    safe, prior, ignorant = bench.baseline, of_prior(bench), _ignorant(bench)
     told = ", ".join(f"{r:.3g}: {a:.3g} and {b:.3g}" for r, a, b in zip(rates, losses, scores, strict=True))
-    wasted = not losses.min() <= safe.loss.mean() + _WORSE * zero or not scores.min() <= ignorant
+    wasted = not losses.min() <= safe.loss.mean() + _WORSE * prior
+    wasted |= not scores.min() <= ignorant and bool(safe.scores.mean() <= ignorant)
+    gets_there = high * _own_steps(bench) >= _SAFE * STEPS  # in a run of its own length
     worse = not scores.min() <= safe.scores.mean() + _WORSE * ignorant
     return judged(
-        bool(wasted) and bench.is_full,
+        bool(wasted) and bench.is_full and not (high < _SAFE and gets_there),
         bool(wasted or worse) or not scores.max() <= ignorant,
         f"training loss and best validation {bench.proper} in {run.epochs} epochs, by rate ({optimizer}): {told}; "
         f"Adam at 0.0003: {safe.loss.mean():.3g} and {safe.scores.mean():.3g}{bench.of}",
@@ -103,6 +106,12 @@ def constant_rate(bench: Bench) -> Finding:
         "and a "
         "constant rate in the search shows what it gains",
     )
+
+
+def _own_steps(bench: Bench) -> int:
+    """Of the study's longest trial."""
+    space, rows = bench.prepared.space, len(bench.prepared.arrays.train.y)
+    return int(rows // int(space.lowest("batch_size")) * int(space.highest("epochs")))
 
 
 def _ignorant(bench: Bench) -> float:

@@ -57,8 +57,9 @@ class View:
     """The rows that are looked at. `rows`: their numbers in the source [N]; `part`: places 0 to N of each part.
 
     `x`: the inputs of arrays and images as they were read [N, …]. `unit`: rows with the same number were drawn
-    into a part together [N], where the study splits by group; `by_time`: where it splits by time. `in_extra`:
-    which validation and test rows data.extra has, too. `of`: what is looked at, in words, where it is not all.
+    into a part together [N], where the study splits by group; `given`: where time, a column or the source says the
+    parts. `in_extra`: which validation and test rows data.extra has, too. `of`: what is looked at, in words, where
+    it is not all.
     """
 
     kind: str
@@ -70,7 +71,7 @@ class View:
     copies: Copies
     x: np.ndarray | None = None
     unit: np.ndarray | None = None
-    by_time: bool = False
+    given: bool = False
     in_extra: np.ndarray | None = None
     of: str = ""
 
@@ -105,9 +106,10 @@ def view(prepared: Prepared, seed: int = 0) -> View:
         assert raw.x is not None
         x = np.ascontiguousarray(raw.x[rows])
         features = _of_images(x) if dataset.kind == "images" else _of_arrays(x)
+    given = raw.part is not None or split.time is not None or split.column is not None
     told = f" (of a sample of {len(rows)} rows)" if len(rows) < len(whole) else ""
     return View(
-        dataset.kind, features, y, dataset.target, rows, part, copies, x, unit, split.time is not None,
+        dataset.kind, features, y, dataset.target, rows, part, copies, x, unit, given,
         _in_extra(dataset), told,
     )  # fmt: skip
 
