@@ -26,7 +26,7 @@ def one_batch(bench: Bench) -> Finding:
     constant = bench.on(arrays)
     prior = max(of_prior(constant), _LEAST * at_zero_of(constant, bench.params))
     losses = np.nan_to_num(run.loss, nan=np.inf) / prior
-    losses = np.minimum(losses, _in_evaluation(bench, few, run.predicted))
+    losses = np.minimum(losses, _in_evaluation(bench, few, run.predicted)).clip(0)
     best = int(losses.argmin())
     return judged(
         not losses[best] < _HALF_LEARNT,

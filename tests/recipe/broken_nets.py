@@ -1,4 +1,4 @@
-"""Two sound nets, and others that have one fault each, as users write them."""
+"""Sound nets, and others that have one fault each, as users write them."""
 
 import math
 
@@ -36,6 +36,27 @@ class SoundResidual(Sound):
         for branch in self.branches:
             hidden = hidden + branch(hidden).relu()
         return hidden
+
+
+class SoundNorms(Sound):
+    """Eight residual blocks of batch norms, in He's way: far too large outputs unless the norms know the data."""
+
+    def set_up(self, width):
+        self.linears = nn.ModuleList(nn.Linear(width, width) for _ in range(8))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(8))
+        for linear in self.linears:
+            nn.init.kaiming_normal_(linear.weight)
+
+    def body(self, x):
+        hidden = super().body(x)
+        for linear, norm in zip(self.linears, self.norms, strict=True):
+            hidden = (hidden + norm(linear(hidden))).relu()
+        return hidden / 3
+
+
+class SoftplusAtTheEnd(Sound):
+    def forward(self, x):
+        return functional.softplus(super().forward(x))
 
 
 class SoftmaxTwice(Sound):

@@ -53,6 +53,13 @@ def _parts(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
+def _cities(rng: np.random.Generator) -> pd.DataFrame:
+    """Fifteen classes, each with two words of its own."""
+    y = rng.integers(15, size=300)
+    word = [f"{'north' if side else 'south'} of {c}" for c, side in zip(y, rng.integers(2, size=300), strict=True)]
+    return pd.DataFrame({"a": rng.normal(size=300), "place": word, "y": [f"region {c}" for c in y]})
+
+
 def _copied_across(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """A tenth of the rows stands again further down; the split is drawn."""
     return pd.concat([table[:-30], table[:30]], ignore_index=True)
@@ -155,6 +162,7 @@ FAULTS = [
     Fault("labels of the next row", "R7", _with(blobs, _shifted)),
     Fault("the target as a number", "D1.leakage", _with(blobs, _as_a_number)),
     Fault("the target in other words", "D1.leakage", _with(blobs, lambda t, _: t.assign(group="g" + t.y))),
+    Fault("the target of many classes in other words", "D1.leakage", _cities),
     Fault("the value in other units", "D1.leakage", _with(values, lambda t, _: t.assign(inches=t.y / 2.54))),
     Fault(
         "names", "D1.identifiers", _with(blobs, lambda t, _: t.assign(name=[f"row {i}" for i in range(len(t))]))
@@ -173,6 +181,7 @@ FAULTS = [
     Fault("images again, brighter", "D2.near", _brighter),
     Fault("softmax twice", "R4", blobs, net="SoftmaxTwice"),
     Fault("softmax twice, seen by overfitting", "R8", blobs, net="SoftmaxTwice"),
+    Fault("a softplus after the last layer", "R4", values, net="SoftplusAtTheEnd"),
     Fault("the last bias at 10", "R5", blobs, net="LastBiasAtTen"),
     Fault("a rate a hundred times too high", "O2", blobs, {"params": {"lr": 0.3}}),
     Fault("a rate far too low", "O2", blobs, {"params": {"lr": 1e-8}}),

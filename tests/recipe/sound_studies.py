@@ -35,6 +35,14 @@ def wide(rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(x, columns=[f"x{i}" for i in range(200)]).assign(y=np.where(y, "on", "off"))
 
 
+def rare(rng: np.random.Generator) -> pd.DataFrame:
+    """Three rows of the rarer class: one in each part."""
+    table = blobs(rng, 200)
+    return table.assign(y=np.where(np.arange(200) % 70 == 3, "often", "rare").astype(str)).assign(
+        y=lambda t: t.y.map({"often": "rare", "rare": "often"})
+    )
+
+
 def tiny(rng: np.random.Generator) -> pd.DataFrame:
     return blobs(rng, 40)
 
@@ -54,5 +62,8 @@ SOUND = [
     Fault("a net of one's own", "", blobs, net="Sound"),
     Fault("a net that takes dropout", "", blobs, net="TakesDropout"),
     Fault("a net that begins at zero", "", blobs, net="BeginsAtZero"),
+    Fault("a net of many batch norms", "", blobs, net="SoundNorms"),
+    Fault("a net of residual branches", "", values, net="SoundResidual"),
+    Fault("a rare class of two", "", rare, {"params": {"batch_size": 16}}),
     Fault("a wide and deep net", "", blobs, net="WideAndDeep"),
 ]

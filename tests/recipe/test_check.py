@@ -163,6 +163,24 @@ def test_a_person_by_score(tmp_path: Path) -> None:
     assert run(prepare(with_keys(path, human={"score": 0.01})), ["R6"])["R6"].verdict == "warn"
 
 
+METRIC = """
+from sklearn.metrics import roc_auc_score
+
+
+def auc(prediction, target):
+    return roc_auc_score(target, prediction, multi_class="ovr")  # which raises where a class is missing
+"""
+
+
+def test_a_metric_of_ones_own_need_not_be_defined_on_a_few_rows(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    (tmp_path / "mine.py").write_text(METRIC)
+    given = {"metric": "mine:auc", "direction": "maximize"}
+    found = run(prepare(with_keys(write(SMALL, tmp_path), search=given)), ["R8", "R14"])
+    assert "fail" not in {finding.verdict for finding in found.values()}, found
+    assert "validation mine:auc: " in found["R14"].measured
+
+
 def test_a_second_persons_labels_give_agreement_and_kappa(tmp_path: Path) -> None:
     path = with_keys(write(SMALL, tmp_path), search={"metric": "accuracy"}, human={"labels": "second.csv"})
     table = pd.read_csv(tmp_path / "data.csv")
