@@ -100,6 +100,7 @@ class Data(_Strict):
     target: str | None = None
     task: Literal["classification", "regression"] | None = None
     categorical: list[str] = []
+    drop: list[str] = []  # columns that are no inputs
     missing: list[str] = [""]
     weight: str | None = None  # a column: how much an example counts in training
     extra: str | None = None  # more training data, from a source of the same kind

@@ -18,6 +18,7 @@ from hpsearch.errors import UserError, choices
 from hpsearch.study import Data
 
 _MOST_INTEGER_CLASSES = 20
+_MOST_BYTES = 8e9  # of a table's inputs
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _with_extra(dataset: Dataset, data: Data, base: Path, place: str) -> Dataset
 
 def _from_arrays(raw: Raw, data: Data, place: str) -> Dataset:
     assert raw.x is not None and raw.y is not None
-    for key in ("target", "categorical", "weight"):
+    for key in ("target", "categorical", "drop", "weight"):
         if getattr(data, key):
             raise UserError(f"{place}: data.{key}: {raw.name} holds arrays x and y, not named columns")
     if data.split.named:
@@ -125,6 +126,7 @@ def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
         *((f"split.{kind}", getattr(data.split, kind)) for kind in ("column", "group", "time")),
         ("weight", data.weight),
         *(("categorical", c) for c in data.categorical),
+        *(("drop", c) for c in data.drop),
     ]:
         if column is not None and column not in table:
             raise UserError(f"{place}: data.{key}: no column {column!r} in {raw.name}; {choices(table.columns)}")
@@ -134,15 +136,27 @@ def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
     named = table.get(data.split.named) if data.split.named else None
     parts = _split(y, target, data, named, place, raw.part)
     weight = None if data.weight is None else _weights(table[data.weight], parts["train"], f"{place}: data.weight")
-    apart = dict.fromkeys(column for column in (name, data.split.named, data.weight) if column is not None)
+    apart = dict.fromkeys(c for c in (name, data.split.named, data.weight, *data.drop) if c is not None)
     features = table.drop(columns=list(apart))
     if features.shape[1] == 0:
         raise UserError(f"{place}: data.source: {raw.name} has no column beside the target")
     schema = preprocess.fit_table(features, data.categorical, parts["train"], f"{place}: data.source")
+    _refuse_too_wide(schema, len(table), f"{place}: data.source")
     words = [c.name for c in schema.columns if isinstance(c, preprocess.Category)]
     told = f"columns: {features.shape[1] - len(words)} numbers, {len(words)} categories"
     told += f" ({', '.join(words[:8])}{', …' if len(words) > 8 else ''})" if words else ""
     return _assemble(schema.transform(features, place), y, target, schema, parts, (note, told), weight)
+
+
+def _refuse_too_wide(schema: preprocess.TableSchema, rows: int, place: str) -> None:
+    """Words become a column each: those that name rows would fill the memory."""
+    widths = {c.name: len(c.categories) for c in schema.columns if isinstance(c, preprocess.Category)}
+    if sum(widths.values()) * rows * 4 > _MOST_BYTES:
+        name = max(widths, key=lambda name: widths[name])
+        raise UserError(
+            f"{place}: the column {name!r} has {widths[name]} words in {rows} rows, each an input of its "
+            f"own; leave it out (data.drop: [{name}]), or group its words"
+        )
 
 
 def _weights(column: pd.Series, train: np.ndarray, place: str) -> np.ndarray:

@@ -19,8 +19,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from hpsearch import keyed
 from hpsearch.data.dataset import Arrays, Part, Target
+from hpsearch.knobs import of_net
 from hpsearch.metrics import PROPER
-from hpsearch.nets.build import Net
+from hpsearch.nets.build import NETS, Net
 from hpsearch.pack import fused
 from hpsearch.pack.first import first_net, last_linear
 from hpsearch.pack.forward import PREDICT
@@ -95,13 +96,16 @@ class Bench:
     def proper(self) -> str:
         return PROPER[self.target.task]
 
-    def with_net(self, net: Net, params: Mapping[str, Any]) -> "Bench":
-        """The same with another net, and its parameters."""
-        other = copy(self)
-        for name in ("baseline", "longer"):
-            other.__dict__.pop(name, None)
-        other.kept = {}
-        other.factory, other.params = net.factory(), dict(params) | {"batch_size": self.params["batch_size"]}
+    def with_plain(self) -> "Bench":
+        """The same with our plain net for such inputs; what is no net's stays: the loss, the inputs, the batch."""
+        name = self.prepared.net.name
+        if name not in NETS:
+            name = "resnet" if len(self.arrays.input_shape) == 3 else "mlp"
+        table, theirs = of_net(name), (*self.prepared.net.takes, "prior_bias")
+        kept = {key for key, knob in table.items() if not knob.nets and key not in theirs and key in self.params}
+        other = self.on(self.arrays)
+        other.factory = Net(name).factory()
+        other.params = {key: self.params[key] if key in kept else knob.default for key, knob in table.items()}
         return other
 
     def on(self, arrays: Arrays) -> "Bench":

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpsearch.knobs import of_net
-from hpsearch.nets.build import Net
 from hpsearch.recipe import pictures
 from hpsearch.recipe.bench import Bench
 from hpsearch.recipe.initial import at_zero_of, of_prior
@@ -73,12 +71,8 @@ def _ladder(bench: Bench) -> tuple[Rung, ...]:
 
 
 def _climbed(bench: Bench) -> tuple[Rung, ...]:
-    name = bench.prepared.net.name
-    if name not in _WIDTHS:
-        name = "resnet" if len(bench.arrays.input_shape) == 3 else "mlp"
-    params = {key: knob.default for key, knob in of_net(name).items()}
-    params |= {key: value for key, value in bench.params.items() if key in ("loss", "class_weights", "scaling")}
-    plain, rungs = bench.with_net(Net(name), params), []
+    plain, rungs = bench.with_plain(), []
+    name = "resnet" if "head" in plain.params else "mlp"
     for width in _WIDTHS[name]:
         run = plain.run([{"lr": rate, "width": width, "schedule": "one_cycle"} for rate in _RATES], _STEPS[name])
         losses = np.nan_to_num(run.loss, nan=np.inf)
@@ -86,7 +80,7 @@ def _climbed(bench: Bench) -> tuple[Rung, ...]:
         right = None
         if bench.is_classification:
             right = float((run.predicted[best].argmax(-1).numpy() == bench.arrays.train.y).mean())
-        rungs.append(Rung(width, int(params["depth"]), float(losses[best]), right))
+        rungs.append(Rung(width, int(plain.params["depth"]), float(losses[best]), right))
     return tuple(rungs)
 
 

@@ -91,7 +91,7 @@ def constant(view: View) -> Finding:
         f"no feature with one value in {percent(_MOSTLY)} of the training rows",
         "every input is the same: the reading of the data is wrong"
         if same
-        else "take them out, or see whether they were read as they should be",
+        else "take them out (data.drop), or see whether they were read as they should be",
     )
 
 
@@ -145,7 +145,7 @@ def identifiers(view: View) -> Finding:
         bool(found),
         some(found) or "none",
         "no word or whole number that is another one in (nearly) every row",
-        "take it out: a net learns such a column by heart, and it says nothing about new rows",
+        "take it out (data.drop): a net learns such a column by heart, and it says nothing about new rows",
     )
 
 

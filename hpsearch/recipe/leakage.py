@@ -40,7 +40,7 @@ def leakage(view: View) -> Finding:
         f"no feature that alone reaches {_NEARLY}",
         "ask whether it will be known when a prediction is made: a column written after the target, or from "
         "it, is "
-        "to be taken out; where it is honest, the task is easy, and this finding can be accepted",
+        "to be taken out (data.drop); where it is honest, the task is easy, and this finding can be accepted",
     )
 
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from hpsearch.knobs import KNOBS, of_net
-from hpsearch.nets.build import Net
+from hpsearch.knobs import KNOBS
 from hpsearch.recipe.bench import STEPS, Bench
 from hpsearch.recipe.controls import gain
 from hpsearch.recipe.initial import at_zero_of, of_prior
@@ -56,7 +55,7 @@ def no_hero(bench: Bench) -> Finding:
     if name in ("mlp", "resnet"):
         return judged(False, False, f"the plain {name}", "a plain net, or one that is no worse", "")
     plain = "resnet" if len(bench.arrays.input_shape) == 3 else "mlp"
-    other = bench.with_net(Net(plain), {key: knob.default for key, knob in of_net(plain).items()})
+    other = bench.with_plain()
     ours, theirs = bench.baseline.scores, other.baseline.scores
     mean, low, high = gain(theirs - ours)
     return judged(

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -42,9 +41,11 @@ def afforded(net: nn.Module, x: Tensor, batch: int) -> Size:
     x: a few inputs [N, …]. A step counts as three times the way forward.
     """
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        net.eval()(x)
-    needed = 3 * counter.get_total_flops() / len(x) * batch * _ROW_STEPS
+    with counter:
+        net.train()(x)  # in evaluation some layers have a fast way that is not counted
+    recurrent = any(isinstance(module, nn.RNNBase) for module in net.modules())  # not counted either
+    least = 2 * sum(p.numel() for p in net.parameters()) * (x.shape[1] if recurrent else 1)
+    needed = 3 * max(counter.get_total_flops() / len(x), least) * batch * _ROW_STEPS
     cut = min(2 ** max(math.ceil(math.log2(max(needed / _AFFORDED, 1))), 0), _MOST_CUT)
     if cut == 1:
         return Size()

@@ -137,6 +137,22 @@ def test_weights_count_in_training_alone_with_mean_one(tmp_path: Path) -> None:
     assert dataset.train.x.shape[1] == 1
 
 
+def test_dropped_columns_are_no_inputs(tmp_path: Path) -> None:
+    frame = table(TWO, name=[f"row {i}" for i in range(N)], number=range(N))
+    dataset = prepare(tmp_path, frame, drop=["name", "number"])
+    assert [column.name for column in dataset.schema.columns] == ["a"]  # type: ignore[union-attr]
+    assert dataset.train.x.shape[1] == 1
+
+
+def test_names_of_rows_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpsearch.data.load._MOST_BYTES", 5000)
+    frame = table(TWO, name=[f"row {i}" for i in range(N)])
+    said = r"the column 'name' has 36 words in 60 rows, .* leave it out \(data\.drop: \[name\]\)"
+    with pytest.raises(UserError, match=said):
+        prepare(tmp_path, frame)
+    prepare(tmp_path, frame, drop=["name"])
+
+
 def test_columns_named_categorical_are_categories_and_this_is_told(tmp_path: Path) -> None:
     dataset = prepare(tmp_path, table(TWO, code=np.arange(N) % 3, word=TWO), categorical=["code"])
     assert dataset.train.x.shape[1] == 1 + 3 + 2
@@ -175,6 +191,7 @@ BAD_MARK = [*["train", "validation", "test"] * 19, "train", "test", "dev"]
         (table(TWO)[["y"]], {}, "data.source: a.csv has no column beside the target"),
         (table(TWO), {"target": None}, "data.target: is required for a table; choose from a, y"),
         (table(TWO), {"target": "z"}, "data.target: no column 'z' in a.csv; choose from a, y"),
+        (table(TWO), {"drop": ["z"]}, "data.drop: no column 'z' in a.csv"),
         (table(TWO), {"categorical": ["z"]}, "data.categorical: no column 'z' in a.csv"),
         (table(TWO), {"split": {"column": "z"}}, "data.split.column: no column 'z' in a.csv"),
         (table(TWO), {"split": {"column": "y"}}, "data.split.column: holds 'no'; choose from train"),
