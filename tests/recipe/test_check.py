@@ -15,6 +15,7 @@ from sklearn.metrics import cohen_kappa_score
 from hpsearch import pipeline
 from hpsearch.cli import main
 from hpsearch.errors import CheckError
+from hpsearch.metrics import METRICS
 from hpsearch.prepare import prepare
 from hpsearch.recipe.bench import Bench
 from hpsearch.recipe.check import CHECKS, run
@@ -174,11 +175,14 @@ def auc(prediction, target):
 
 def test_a_metric_of_ones_own_need_not_be_defined_on_a_few_rows(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("sys.dont_write_bytecode", True)
-    (tmp_path / "mine.py").write_text(METRIC)
-    given = {"metric": "mine:auc", "direction": "maximize"}
-    found = run(prepare(with_keys(write(SMALL, tmp_path), search=given)), ["R8", "R14"])
+    (tmp_path / "an_auroc.py").write_text(METRIC)
+    given = {"metric": "an_auroc:auc", "direction": "maximize"}
+    try:
+        found = run(prepare(with_keys(write(SMALL, tmp_path), search=given)), ["R8", "R14"])
+    finally:
+        METRICS.pop("an_auroc:auc", None)
     assert "fail" not in {finding.verdict for finding in found.values()}, found
-    assert "validation mine:auc: " in found["R14"].measured
+    assert "validation an_auroc:auc: " in found["R14"].measured
 
 
 def test_a_second_persons_labels_give_agreement_and_kappa(tmp_path: Path) -> None:
