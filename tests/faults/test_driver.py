@@ -68,6 +68,7 @@ def test_a_killed_launch_goes_on_to_the_same_results(small: Path, whole: Folder,
     check_same(whole, broken, trials=8)
 
 
+@pytest.mark.slow
 def test_a_killed_launch_leaves_no_worker(small: Path, tmp_path: Path) -> None:
     """Ray's two agents, which hold neither a GPU nor a file of ours, look for the dead cluster for a minute."""
     folder = Folder(tmp_path / "small")

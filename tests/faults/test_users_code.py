@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from launches import finish, kill, launch, summary, wait_for
 
+from hpsearch import pipeline
 from hpsearch.folder import Folder
 from hpsearch.run import open_run
 
@@ -71,22 +72,27 @@ def study(folder: Path, width: str = "8", trap: str = "none", trials: int = 8) -
     return path
 
 
-@pytest.mark.parametrize(
-    "trap",
-    [
-        "raise",
-        pytest.param("exit", marks=pytest.mark.slow),
-        pytest.param("leave", marks=pytest.mark.slow),
-        pytest.param("hang", marks=pytest.mark.slow),
-    ],
-)
+def test_the_trials_that_raise_fail_and_the_others_finish(
+    ray_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    path = study(tmp_path, trap="{choices: [none, raise], column: true}")
+    check_trapped(pipeline.launch(path, tmp_path / "runs", skip_checks=True), "raise", 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trap", ["raise", "exit", "leave", "hang"])
 def test_the_trials_in_a_trap_fail_and_the_others_finish(trap: str, tmp_path: Path) -> None:
     count = 4 if trap == "hang" else 8
     path = study(tmp_path, trap=f"{{choices: [none, {trap}], column: true}}", trials=count)
     status, out, err = finish(launch(path, tmp_path / "runs"), 500)
     assert status == 0, out + err
     assert out.startswith(f"net: my_nets:build is build of {tmp_path}/my_nets.py\n")
-    trials = open_run(tmp_path / "runs" / "traps").trials
+    check_trapped(Folder(tmp_path / "runs" / "traps"), trap, count)
+
+
+def check_trapped(folder: Folder, trap: str, count: int) -> None:
+    trials = open_run(folder.root).trials
     trapped = trials["params.trap"] == trap
     assert 0 < trapped.sum() < count
     assert set(trials["state"][~trapped]) == {"complete"}
