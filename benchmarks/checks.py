@@ -183,7 +183,7 @@ def sound(data: Path | None) -> None:
                 n: f.verdict if n not in known else f"{f.verdict} (true: {known[n]})" for n, f in found.items()
             }
             told = [f"{n} {words[n]}: {f.measured}" for n, f in found.items() if f.verdict in FOUND]
-            count = Counter(word.split(" (")[0] if n not in known else "true" for n, word in words.items())
+            count = Counter("true" if n in known and f.verdict in FOUND else f.verdict for n, f in found.items())
             print(
                 f"{path.stem}: {count['fail']} fail, {count['true']} true, {count['warn']} warn", *told,
                 sep="\n    ", flush=True,

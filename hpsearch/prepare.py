@@ -43,15 +43,7 @@ def prepare(
     """
     place, base = str(path), path.parent.resolve()
     study = (overrides or Overrides()).applied(load_study(path), place)
-    if data_alone:
-        plain: dict[str, Any] = {
-            "net": "mlp",
-            "objective": None,
-            "init_from": None,
-            "params": {"batch_size": Fixed(value=1)},
-            "search": Search(),
-        }
-        study = study.model_copy(update=plain)
+    study = _without_training(study) if data_alone else study
     _check_gpus(study, place)
     tell = tell or (lambda _: None)
     second = study.human.labels if study.human is not None else None
@@ -75,7 +67,7 @@ def prepare(
     fitting = _rows_at_least(space, rows)
     if "batch_size" not in study.params and space.highest("batch_size") > fitting:
         tell(f"batch_size: {fitting}, all training rows, since they do not fill the default")
-        study = study.model_copy(update={"params": {**study.params, "batch_size": Fixed(value=fitting)}})
+        study = _with_batch(study, fitting)
         space = check_names(study, place, takes)
     metric = check_task(study, task, place, dataset.kind, dataset.widest, net.takes)
     if study.net == "resnet":
@@ -95,6 +87,16 @@ def prepare(
     if arrays.weights is not None:
         try_weights(prepared, tell)
     return prepared
+
+
+def _without_training(study: Study) -> Study:
+    """The study's data, with the plain net and no parameters."""
+    plain: dict[str, Any] = {"net": "mlp", "objective": None, "init_from": None, "params": {}, "search": Search()}
+    return _with_batch(study.model_copy(update=plain), 1)
+
+
+def _with_batch(study: Study, size: int) -> Study:
+    return study.model_copy(update={"params": {**study.params, "batch_size": Fixed(value=size)}})
 
 
 def _own_training(study: Study, path: Path, place: str, tell: Callable[[str], None]) -> Prepared:

@@ -52,7 +52,7 @@ class Legs(Searcher):
         self._probe_deaths: dict[str, int] = {}
         missing = sorted(found.todo - self.plan.trials)
         if job.objective is not None:
-            threads = max((cpu_count()) // job.workers, 1)
+            threads = max(cpu_count() // job.workers, 1)
             self.plan = self.plan.extended(packing.singles(missing, threads, found.next_leg))
             missing = []
         self._groups = packing.by_shape({number: job.params[number] for number in missing}, job.structural)
