@@ -65,8 +65,8 @@ CARDS: dict[str, tuple[Card, ...]] = {
     "patience": (
         "Early stopping: a trial ends when its validation metric has not been better for so many epochs; 0 is "
         "never. The best epoch's weights are kept in any case, so it saves time and changes no result that was "
-        "found before. With a schedule that ends low, a short patience stops before the gain; a cyclic one stops at "
-        "the end of a cycle alone.",
+        "found before. With a schedule that ends low, a short patience stops before the gain; a cyclic one stops "
+        "at the end of a cycle alone.",
     ),
     "loss": tuple(loss for losses in LOSSES.values() for loss in losses.values()),
     "focal_gamma": (losses_.focal,), "huber_delta": (losses_.huber,),
