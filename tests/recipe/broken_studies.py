@@ -207,6 +207,14 @@ FAULTS = [
     Fault("weights drawn by NumPy", "R1", blobs, net="DrawnByNumpy"),
 ]
 
+# What is worth a look and no failure, as the page of the checks has it.
+WARNED = {
+    "rows copied in training", "5 % flipped labels", "names", "row numbers", "a constant column",
+    "a column that is hardly known", "a decimal point", "inputs that drift", "a rare class", "a heavy tail",
+    "classes as values", "scaled before the split", "images again, brighter", "no constant rate",
+    "nets too narrow", "frozen weights",
+}  # fmt: skip
+
 # What cannot be seen from outside a training function of the user's own.
 MISSED = {
     "a gradient that is not zeroed": "the gradients of an objective are its own",
