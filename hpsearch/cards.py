@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from hpsearch.knobs import KNOBS, Knob, of_net
 from hpsearch.nets import layers
-from hpsearch.nets.front import Quantile, Resize, Select
+from hpsearch.nets.front import Pieces, Quantile, Resize, Select
 from hpsearch.nets.layers import Dropout, Skip, SpatialDropout
 from hpsearch.nets.mlp import MLP
 from hpsearch.nets.resnet import ResNet
@@ -40,8 +40,8 @@ Card = Callable[..., Any] | str  # something with a docstring, or a text
 
 # parameter → its cards: what it does, its range, what it costs, what it fights with, where it comes from
 CARDS: dict[str, tuple[Card, ...]] = {
-    "features": (Select,), "scaling": (Quantile,), "image_size": (Resize,), "image_start": (augment.grown,),
-    "train_share": (share_of,),
+    "features": (Select,), "scaling": (Quantile,), "pieces": (Pieces,), "image_size": (Resize,),
+    "image_start": (augment.grown,), "train_share": (share_of,),
     **dict.fromkeys(("embedding", "periodic", "periodic_scale"), (TableInput,)),
     "epochs": ("Passes over the training part. Schedules and spans are shares of a trial's own epochs.",),
     "batch_size": (

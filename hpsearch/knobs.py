@@ -101,6 +101,7 @@ KNOBS: dict[str, Knob] = {
     # the inputs
     "features": Knob(float, 1.0, low=0, open_low=True, high=1, off=1.0, structural=True, of=_FLAT),
     "scaling": Knob(str, "standard", choices=("standard", "quantile"), off="standard", structural=True, of=_FLAT),
+    "pieces": Knob(int, 0, low=0, high=512, off=0, structural=True, of=_FLAT),
     "embedding": Knob(int, 0, low=0, high=512, off=0, structural=True, of=("tables",), nets=("mlp",)),
     "periodic": Knob(int, 0, low=0, high=512, off=0, structural=True, of=_FLAT, nets=("mlp",)),
     "periodic_scale": Knob(float, 1.0, low=0, open_low=True, of=_FLAT, nets=("mlp",)),

@@ -22,6 +22,7 @@ params:
   features: [0.6, 1]
   scaling: [standard, quantile]
   embedding: [0, 2]
+  pieces: [0, 5]
   periodic: [0, 3]
   periodic_scale: {low: 0.1, high: 1, log: true}
   loss: [cross_entropy, focal, binary]

@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from hpsearch.data.dataset import Arrays
-from hpsearch.nets.front import Quantile, Resize, Select
+from hpsearch.nets.front import Pieces, Quantile, Resize, Select
 from hpsearch.nets.shape import Layout, Shape
 
 
@@ -22,9 +22,15 @@ def front_of(params: Mapping[str, Any], arrays: Arrays) -> tuple[nn.Module | Non
         stages.append(Select(columns))
         x = x[:, columns]
         shape = Shape((len(columns),), shape.outputs, _of_columns(shape.layout, columns))
+    layout = shape.layout or Layout(np.arange(x.shape[1]), np.ones(x.shape[1], dtype=bool))
+    if params["pieces"]:
+        found = _cuts(x, arrays, layout.number, params["pieces"])
+        if found:
+            pieces = Pieces(found)
+            stages.append(pieces)
+            shape = _wider(shape, layout, pieces.numbers.numpy())
     if params["scaling"] == "quantile":
-        numbers = np.ones(x.shape[1], dtype=bool) if shape.layout is None else shape.layout.number
-        stages.append(Quantile(x, numbers))
+        stages.append(Quantile(x, layout.number))
     if params["image_size"]:
         size = int(params["image_size"])
         channels, height, width = shape.inputs
@@ -40,6 +46,21 @@ def _kept(share: float, arrays: Arrays) -> np.ndarray:
     count = max(round(share * len(arrays.relevance)), 1)
     best = np.sort(np.argsort(-arrays.relevance, kind="stable")[:count])
     return np.flatnonzero(np.isin(feature_D, best))
+
+
+def _cuts(x: np.ndarray, arrays: Arrays, number_D: np.ndarray, most: int) -> dict[int, np.ndarray]:
+    from hpsearch.data.cuts import cuts  # with scikit-learn, which where torch alone is wanted need not be
+
+    train = arrays.train
+    own = slice(None) if train.extra is None else ~train.extra
+    return cuts(x[own], train.own_y, number_D, most, arrays.target.task == "classification")
+
+
+def _wider(shape: Shape, layout: Layout, numbers: np.ndarray) -> Shape:
+    """With columns that belong to the features of these numbers, and are none themselves."""
+    feature = np.append(layout.feature, layout.feature[numbers])
+    number = np.append(layout.number, np.zeros(len(numbers), dtype=bool))
+    return replace(shape, inputs=(len(feature),), layout=Layout(feature, number))
 
 
 def _of_columns(layout: Layout | None, columns: np.ndarray) -> Layout | None:

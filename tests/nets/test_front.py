@@ -1,18 +1,22 @@
 """What stands before a net: chosen features, ranks for values, another size; against scikit-learn and Pillow."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 from sklearn.preprocessing import QuantileTransformer
 
+from hpsearch.data.cuts import cuts
 from hpsearch.data.dataset import Arrays, Part, Target
 from hpsearch.data.relevance import relevance
 from hpsearch.knobs import of_net
-from hpsearch.nets.front import Quantile, Resize, Select, resampling
+from hpsearch.nets.front import Pieces, Quantile, Resize, Select, resampling
 from hpsearch.nets.shape import Layout, Shape
 from hpsearch.pack.front import front_of
 
@@ -92,6 +96,44 @@ def test_a_constant_column_and_values_beyond_training_are_finite():
     scored = Quantile(x, np.ones(2, dtype=bool))(torch.tensor([[1.0, -1e6], [7.0, 1e6]]))
     assert torch.isfinite(scored).all()
     assert float(scored[1, 1]) == pytest.approx(-float(scored[0, 1]), abs=1e-4)
+
+
+# --- pieces -----------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 1000), st.integers(2, 6))
+def test_pieces_are_the_papers_encoding(seed: int, count: int):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(50, 3)).astype(np.float32)
+    ends = {c: np.sort(rng.normal(size=count + 1)).astype(np.float32) for c in (0, 2)}
+    encoded = Pieces(ends)(torch.from_numpy(x)).numpy()
+    by_hand = []
+    for row in x:
+        told = list(row)
+        for column, points in ends.items():
+            for a, b in pairwise(points):
+                told.append(0.0 if row[column] < a else 1.0 if row[column] >= b else (row[column] - a) / (b - a))
+        by_hand.append(told)
+    np.testing.assert_allclose(encoded, by_hand, atol=1e-5)
+
+
+def test_a_net_gets_pieces_beside_its_numbers_and_they_belong_to_their_feature():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3)).astype(np.float32)
+    x[:, 1] = x[:, 1] > 0  # a category
+    y = (np.abs(x[:, 0]) > 1).astype(np.int64)
+    layout = Layout(np.array([0, 1, 2]), np.array([True, False, True]))
+    arrays = arrays_of(x, y, layout)
+    front, shape = front_of({**DEFAULTS, "pieces": 4, "scaling": "quantile"}, arrays)
+    entering = front(torch.from_numpy(x))
+    assert entering.shape == (400, *shape.inputs)
+    assert shape.layout.number.tolist() == [True, False, True] + [False] * (shape.inputs[0] - 3)
+    assert set(shape.layout.feature[3:].tolist()) <= {0, 2}
+    assert shape.layout.categories() == [[1]]
+    ends = cuts(x, y, layout.number, 4, is_classification=True)[0]
+    assert {-1, 1} <= set(np.round(ends, 1))  # where the target changes
+    assert front_of({**DEFAULTS, "pieces": 1}, arrays)[0] is None
 
 
 # --- sizes ------------------------------------------------------------------------------------------------------
