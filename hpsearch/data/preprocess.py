@@ -15,6 +15,7 @@ import pandas as pd
 from hpsearch.errors import UserError
 from hpsearch.nets.shape import Layout
 
+_AT_ONCE = 256  # rows of arrays, which may be large images
 _OTHER_COLUMN = "name the word in data.missing, or the column in data.categorical"
 
 
@@ -94,7 +95,9 @@ class ArraySchema:
             raise UserError(f"{place}: x holds NaN or infinity in row {int(np.argwhere(~np.isfinite(x))[0][0])}")
         tail = (1,) * (len(self.shape) - 1)
         mean, std = (np.array(v, dtype=np.float32).reshape(-1, *tail) for v in (self.mean, self.std))
-        return np.asarray((x - mean) / std, dtype=np.float32)
+        x -= mean
+        x /= std
+        return x
 
 
 Schema = TableSchema | ArraySchema
@@ -195,8 +198,11 @@ def _fit_category(series: pd.Series, train: np.ndarray) -> Category:
 def fit_array(x: np.ndarray, train: np.ndarray) -> ArraySchema:
     """The schema of arrays, fitted on the rows `train`."""
     axes = (0,) if x.ndim == 2 else (0, *range(2, x.ndim))
-    part = x[train].astype(np.float64)
-    mean, std = part.mean(axes), part.std(axes)
+    runs = np.array_split(train, max(len(train) // _AT_ONCE, 1))
+    count = len(train) * int(np.prod(x.shape[2:]))
+    mean = sum(x[some].sum(axes, dtype=np.float64) for some in runs) / count
+    apart = (x[some] - mean.reshape(-1, *(1,) * (x.ndim - 2)) for some in runs)
+    std = np.sqrt(sum(np.square(block).sum(axes) for block in apart) / count)
     return ArraySchema(x.shape[1:], tuple(mean.tolist()), tuple(np.where(std > 1e-12, std, 1.0).tolist()))
 
 

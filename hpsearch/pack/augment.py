@@ -19,7 +19,7 @@ from hpsearch.tricks import augment, mixing
 from hpsearch.tricks.losses import Targets
 
 _OF_EXAMPLE = 16  # uniform numbers an example: 5 to move, 5 to erase, 2 for light, 4 to mix
-_NAMES = (
+NAMES = (
     "shift", "flip", "rotation", "scale", "erasing", "brightness", "contrast", "noise", "swap_noise", "mixup",
     "cutmix",
 )  # fmt: skip
@@ -45,7 +45,7 @@ class Augment:
         self._set_columns()
 
     def _set_columns(self) -> None:
-        values = {name: [float(p[name]) for p in self._params] for name in _NAMES}
+        values = {name: [float(p[name]) for p in self._params] for name in NAMES}
         self._strength = {name: self._like.new_tensor(column) for name, column in values.items()}
         self._on = {name: any(column) for name, column in values.items()}
         alphas = {name: np.array(values[name]) for name in ("mixup", "cutmix")}

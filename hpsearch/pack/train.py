@@ -184,14 +184,19 @@ class Pack:
         self.average.begin(epochs)
         sums_K = torch.zeros(len(self.records), dtype=torch.float64, device=self.rows.device)
         for s in range(steps):
-            batch = self.examples.batch(order_KN[:, s * self.batch : (s + 1) * self.batch])
-            batch = self.augment(self.losses.weighted(self._small(batch, epochs)), epochs, s)
+            batch = self.entering(order_KN[:, s * self.batch : (s + 1) * self.batch], s)
             self.chance.fill(epochs, s)
             sums_K += TRAIN[self.settings.forward](self.rows, batch.x, partial(self.losses, batch=batch))
             with self._frozen(epochs) as held:
                 self.update.step(s, held)
             self.average.step(s)
         return sums_K / steps
+
+    def entering(self, order_KN: np.ndarray, step: int) -> Batch:
+        """These examples as they enter the net in a step of this epoch: grown, augmented and mixed."""
+        epochs = self._epochs()
+        batch = self._small(self.examples.batch(order_KN), epochs)
+        return self.augment(self.losses.weighted(batch), epochs, step)
 
     def _small(self, batch: Batch, epochs: np.ndarray) -> Batch:
         """The batch at the size to which its images have grown in these epochs."""

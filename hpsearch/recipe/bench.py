@@ -307,6 +307,8 @@ class _Watch:
                 self._watched[record.trial].append(seen)
         if now == self._epochs:
             self._last = {r.trial: p for r, p in zip(pack.records, pack.predict(pack.examples.x), strict=True)}
+        if now != self._epochs and now % self._every:
+            return True
         for k, record in enumerate(pack.records):
             gone = (pack.rows.theta[k] - self._start[self._order.index(record.trial)]).abs()
             for slot in self._slots:

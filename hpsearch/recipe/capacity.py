@@ -28,9 +28,10 @@ class Rung:
 def wider_fits_better(bench: Bench) -> Finding:
     """R9: the training loss falls with the width, or is as low as it can be at any."""
     rungs, zero = _ladder(bench), at_zero_of(bench, bench.params)
+    worse = not rungs[-1].loss <= rungs[0].loss + _WORSE * zero
     return judged(
-        not rungs[-1].loss <= rungs[0].loss + _WORSE * zero,
-        False,
+        worse and bench.is_full,
+        worse,
         _told(rungs) + bench.of,
         f"not above that of width {rungs[0].width} at width {rungs[-1].width}, by {_WORSE * zero:.2g}",
         "more capacity does not fit better: training is not what limits the loss; look for a fault in the loss, "

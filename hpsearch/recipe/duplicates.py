@@ -1,10 +1,13 @@
 """D2: the same row twice, with the same answer or with another, in one part or in two."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import stats
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from sklearn.decomposition import PCA
+from sklearn.metrics import mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
 from hpsearch.recipe import pictures
@@ -18,6 +21,7 @@ _NEIGHBOURS = 4000  # rows of a part among which near ones are looked for
 _CHANCE = 1e-3
 _DIRECTIONS = 100  # in which rows differ most: they tell near ones from others as well as a thousand
 _WORDS = 50  # of a column, each a direction of its own; of more, random directions
+_FEW, _MOST_FEW = 20, 60  # values of a feature, and features, between which dependence is looked at
 _SHOWN = 16
 
 
@@ -41,8 +45,8 @@ def duplicates(view: View) -> Finding:
 def leakage(view: View) -> Finding:
     """D2.leakage: validation and test rows whose inputs were trained on.
 
-    A failure where it is more than 1 % of a part, beyond chance, and more than twice what features that are drawn
-    by themselves would make: in a table of few answers equal rows are natural.
+    A failure where it is more than 1 % of a part, beyond chance, and more than twice what is natural in a table
+    of few answers.
     """
     copies, told, rows, fails = view.copies, [], [], False
     train = np.unique(copies.group[copies.part["train"]])
@@ -113,8 +117,7 @@ def near(view: View) -> Finding:
     Nearly: their nearest training row is at less than a tenth of the distance of the fifth nearest. Warns where
     that is so more often than in points spread evenly around. Images are compared without brightness and contrast.
     """
-    x = _comparable(view)
-    if x is None:
+    if not any(feature.is_number for feature in view.features):
         return skipped("words alone have no distance")
     rng = np.random.default_rng(0)
     group = dict(zip(view.copies.rows.tolist(), view.copies.group.tolist(), strict=True))
@@ -126,7 +129,8 @@ def near(view: View) -> Finding:
     places = places[~np.isin(own[places], trained)]
     if len(train) < _FIFTH or len(places) == 0:
         return skipped("too few rows that are not equal to others")
-    distance = NearestNeighbors(n_neighbors=_FIFTH).fit(x[train]).kneighbors(x[places])[0]
+    x = _comparable(view, np.concatenate([train, places]), len(train))
+    distance = NearestNeighbors(n_neighbors=_FIFTH).fit(x[: len(train)]).kneighbors(x[len(train) :])[0]
     close = places[distance[:, 0] < _NEAR * distance[:, -1]]
     natural = _by_chance(distance)
     chance = float(stats.binomtest(len(close), len(places), natural, alternative="greater").pvalue)
@@ -156,15 +160,41 @@ def _by_chance(distance: np.ndarray) -> float:
 
 
 def _natural(view: View) -> float:
-    """The share of rows with a twin in training, were each feature drawn by itself as it is distributed."""
+    """The share of rows with a twin in training, were each feature drawn given the one that tells most about it.
+
+    Features of many values are drawn by themselves: their rows are few, and copies among them would explain all.
+    """
     if view.kind == "images":
         return 0.0
     train = view.part["train"]
-    same = 1.0
-    for feature in view.features:
-        counts = np.unique(feature.codes[train], return_counts=True)[1]
-        same *= float(np.square(counts / len(train)).sum())
+    codes = [np.unique(feature.codes[train], return_inverse=True)[1] for feature in view.features]
+    few = sorted((c for c in codes if c.max() < _FEW), key=lambda c: -int(c.max()))
+    alone = [c for c in codes if c.max() >= _FEW] + few[_MOST_FEW:]
+    same = twins_of_tree(few[:_MOST_FEW])
+    for column in alone:
+        same *= float(np.square(np.bincount(column) / len(column)).sum())
     return float(1 - (1 - same) ** len(view.copies.part["train"]))
+
+
+def twins_of_tree(columns: Sequence[np.ndarray]) -> float:
+    """How probably two rows are equal, of columns of codes [N] that hang together as a tree.
+
+    The tree with the most mutual information (Chow & Liu 1968, "Approximating discrete probability distributions
+    with dependence trees"). The sum over all rows of their squared probability goes from the leaves to the root.
+    """
+    if not columns:
+        return 1.0
+    told = np.zeros((len(columns), len(columns)))
+    for i, j in itertools.combinations(range(len(columns)), 2):
+        told[i, j] = mutual_info_score(columns[i], columns[j]) + 1e-9  # 0 would be no edge
+    order, parent = breadth_first_order(minimum_spanning_tree(-told), 0, directed=False)
+    below = [np.ones(int(column.max()) + 1) for column in columns]  # of each value, its subtrees' sums
+    for child in order[:0:-1]:
+        joint = np.zeros((len(below[parent[child]]), len(below[child])))
+        np.add.at(joint, (columns[parent[child]], columns[child]), 1)
+        below[parent[child]] *= np.square(joint / joint.sum(1, keepdims=True)) @ below[child]
+    root = np.bincount(columns[0]) / len(columns[0])
+    return float((np.square(root) * below[0]).sum())
 
 
 def _lower_end(count: int, total: int) -> float:
@@ -194,8 +224,10 @@ def _pairs(view: View, rows: Sequence[int]) -> Draw | None:
     shown = list(dict.fromkeys(shown))[:_SHOWN]
     if not shown:
         return None
-    if view.kind == "images" and view.x is not None:
-        return pictures.images(view.x[shown], [f"{view.rows[i]}: {_answer(view, i)}" for i in shown])
+    if view.kind == "images":
+        return pictures.images(
+            view.inputs(np.array(shown)), [f"{view.rows[i]}: {_answer(view, i)}" for i in shown]
+        )
     features = view.features[:6]
     cells = [[view.rows[i], _answer(view, i), *(f.values[i] for f in features)] for i in shown]
     return pictures.table(["row", "answer", *(feature.name for feature in features)], cells)
@@ -209,22 +241,22 @@ def _sample(places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return places if len(places) <= _NEIGHBOURS else np.sort(rng.choice(places, _NEIGHBOURS, replace=False))
 
 
-def _comparable(view: View) -> np.ndarray | None:
-    """Rows as points [N, D] between which a distance means something."""
-    train = view.part["train"]
-    if view.kind == "images" and view.x is not None:
-        flat = view.x.reshape(len(view.rows), -1).astype(np.float32)
+def _comparable(view: View, places: np.ndarray, trained: int) -> np.ndarray:
+    """Rows as points [N, D] between which a distance means something, the first `trained` of them for training."""
+    if view.kind == "images":
+        flat = view.flat(places)
         spread = flat.std(1, keepdims=True)
-        return fewer((flat - flat.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1), train)
-    numbers = [f.values for f in view.features if f.is_number and not f.missing[train].all()]
-    if not numbers:
-        return None
-    x = np.stack(numbers, axis=1)
-    mean, spread = np.nanmean(x[train], axis=0), np.nanstd(x[train], axis=0)
-    x = np.nan_to_num((x - mean) / np.where(spread > 0, spread, 1))
-    rng = np.random.default_rng(0)
-    words = [_directions(f.codes + 1, rng) for f in view.features if not f.is_number]
-    return fewer(np.concatenate([x, *words], axis=1).astype(np.float32), train)
+        return fewer((flat - flat.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1), trained)
+    train, rng = view.part["train"], np.random.default_rng(0)
+    columns = []
+    for feature in view.features:
+        known = feature.values[train][~feature.missing[train]]
+        if feature.is_number and len(known):
+            values = (feature.values[places] - known.mean()) / (known.std() or 1)
+            columns.append(np.nan_to_num(values)[:, None])
+        elif not feature.is_number:
+            columns.append(_directions(feature.codes + 1, rng)[places])
+    return fewer(np.concatenate(columns, axis=1).astype(np.float32), trained)
 
 
 def _directions(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -236,9 +268,9 @@ def _directions(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray((drawn / np.linalg.norm(drawn, axis=1, keepdims=True) / np.sqrt(2))[codes])
 
 
-def fewer(x: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """The directions in which the training rows differ most, of many columns."""
+def fewer(x: np.ndarray, trained: int) -> np.ndarray:
+    """The directions in which the first rows, those of training, differ most, of many columns."""
     if x.shape[1] <= _DIRECTIONS:
         return x
-    some = x[train[:_NEIGHBOURS]]
+    some = x[: min(trained, _NEIGHBOURS)]
     return np.asarray(PCA(min(_DIRECTIONS, len(some)), random_state=0).fit(some).transform(x))

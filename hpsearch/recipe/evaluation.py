@@ -1,7 +1,7 @@
 """R3: a score is that of the whole part, in evaluation mode, whatever the batches."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hpsearch.metrics import METRICS
 from hpsearch.recipe.bench import Bench
@@ -24,8 +24,9 @@ def in_full(bench: Bench) -> Finding:
     y = torch.from_numpy(bench.arrays.validation.y.copy())
     score = float(METRICS[bench.proper].score(bench.told(whole).unsqueeze(0), y)[0])
     told = float(bench.baseline.curve[-1, 0])
+    rounding = _ROUNDING * max(abs(told), 1.0 if bench.is_classification else bench.target.std)
     return judged(
-        not (twice <= _ROUNDING and batched <= _ROUNDING and abs(score - told) <= _ROUNDING * max(abs(told), 1)),
+        not (twice <= _ROUNDING and batched <= _ROUNDING and abs(score - told) <= rounding),
         False,
         f"{bench.proper} {score:.4g} of all {len(x)} validation rows, {told:.4g} as training told it; predicted "
         f"twice they differ by {twice:.2g} of their size, one by one by {batched:.2g}{bench.of}",
@@ -37,16 +38,20 @@ def in_full(bench: Bench) -> Finding:
 
 def norms_estimate(bench: Bench) -> Finding:
     """R3.norms: batch norms have estimated, in training, what they use in evaluation."""
-    modules = bench.baseline.nets[0].named_modules()
-    kept = [(name, m.running_mean) for name, m in modules if isinstance(m, BATCH_NORMS)]
-    means = {name: mean for name, mean in kept if mean is not None}
+    first, means = _running_means(bench.net()), _running_means(bench.baseline.nets[0])
     if not means:
         return skipped("the net has no batch norm that estimates")
-    still = [name for name, mean in means.items() if not mean.any()]
+    still = [name for name, mean in means.items() if torch.equal(mean, first[name])]
+    pretrained = bench.prepared.study.init_from is not None  # norms may be meant to stay as they were learnt
     return judged(
+        bool(still) and not pretrained,
         bool(still),
-        False,
         f"{len(still)} of {len(means)} batch norms as they began{f': {some(still)}' if still else ''}",
         "none",
         "a norm was left in evaluation mode: train() must reach it, and no eval() be in the net's own code",
     )
+
+
+def _running_means(net: nn.Module) -> dict[str, Tensor]:
+    kept = [(name, module.running_mean) for name, module in net.named_modules() if isinstance(module, BATCH_NORMS)]
+    return {name: mean for name, mean in kept if mean is not None}

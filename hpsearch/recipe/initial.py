@@ -1,7 +1,7 @@
 """R4 and R5: the loss before the first step is known in closed form."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,13 +34,9 @@ def zeroed(bench: Bench) -> Finding:
     if bench.last(bench.net()) is None:
         return skipped("the net has no last linear layer to set to zero")
     rows = list(_losses(bench))
-    pack = bench.pack(rows)
-    for module in pack.rows.modules:
-        last = bench.last(module)
-        assert last is not None and last.bias is not None
-        last.weight.data.zero_()
-        last.bias.data.zero_()
-    outputs_KNC = bench.outputs(pack)
+    parts = [rows] if bench.is_full else [[row] for row in rows]  # large nets one at a time
+    found = [_with_last_at_zero(bench, part) for part in parts]
+    outputs_KNC = torch.cat([outputs for outputs, _ in found])
     if outputs_KNC.any() and torch.equal(outputs_KNC, outputs_KNC[:, :1].expand_as(outputs_KNC)):
         return judged(
             True,
@@ -54,16 +50,16 @@ def zeroed(bench: Bench) -> Finding:
         return skipped(
             "other layers, too, lead to the outputs: with its last linear layer at zero they are not zero"
         )
-    measured_K = _of_outputs(bench, pack, outputs_KNC)
-    expected_K = np.array([at_zero_of(bench, record.params) for record in pack.records])
+    measured_K = np.concatenate([losses for _, losses in found])
+    params = [bench.params | row for row in rows]
+    expected_K = np.array([at_zero_of(bench, one) for one in params])
     off_K = np.abs(measured_K - expected_K) / np.maximum(np.abs(expected_K), 1e-6)
     worst = int(np.nan_to_num(off_K, nan=np.inf).argmax())
-    wrong = [_told(pack.records[k].params) for k in range(len(rows)) if not off_K[k] <= _ROUNDING]
+    wrong = [_told(one) for one, off in zip(params, off_K, strict=True) if not off <= _ROUNDING]
     return judged(
         bool(wrong),
         False,
-        f"{_told(pack.records[worst].params)}: {measured_K[worst]:.5g}"
-        + (f"; wrong for {some(wrong)}" if wrong else ""),
+        f"{_told(params[worst])}: {measured_K[worst]:.5g}" + (f"; wrong for {some(wrong)}" if wrong else ""),
         f"{expected_K[worst]:.5g}, by its formula; {len(rows)} losses and weightings looked at",
         "the loss is not the one that is meant: look at what is done between the last layer and the loss",
     )
@@ -115,6 +111,18 @@ def of_prior(bench: Bench) -> float:
     else:
         outputs = torch.zeros(1, len(targets), 1).double()
     return float(LOSSES[bench.target.task][kind](outputs, Targets(targets.unsqueeze(0)), columns).mean())
+
+
+def _with_last_at_zero(bench: Bench, rows: Sequence[Mapping[str, Any]]) -> tuple[Tensor, np.ndarray]:
+    """What fresh nets put out then for the training part [K, N, C], and each one's loss [K]."""
+    pack = bench.pack(rows)
+    for module in pack.rows.modules:
+        last = bench.last(module)
+        assert last is not None and last.bias is not None
+        last.weight.data.zero_()
+        last.bias.data.zero_()
+    outputs_KNC = bench.outputs(pack)
+    return outputs_KNC, _of_outputs(bench, pack, outputs_KNC)
 
 
 def _losses(bench: Bench) -> Iterator[dict[str, Any]]:

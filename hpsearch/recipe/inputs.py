@@ -9,6 +9,7 @@ import pandas as pd
 from hpsearch.data import preprocess
 from hpsearch.data.dataset import Target
 from hpsearch.data.preprocess import ArraySchema, Number, TableSchema
+from hpsearch.pack.augment import NAMES
 from hpsearch.recipe import pictures
 from hpsearch.recipe.bench import Bench
 from hpsearch.recipe.pictures import Draw
@@ -16,7 +17,7 @@ from hpsearch.recipe.verdict import Finding, judged, some
 
 _ROUNDING = 1e-3  # of a feature's spread
 _FAR = 200.0  # standard deviations
-_MOST = 20_000  # rows that are decoded
+_MOST, _AT_ONCE = 20_000, 256  # rows that are decoded
 _SHOWN, _COLUMNS = 24, 6
 
 
@@ -25,11 +26,12 @@ def decoded(bench: Bench) -> Finding:
     dataset = bench.prepared.dataset
     part, raw = dataset.train, dataset.raw
     assert raw is not None
-    own = np.arange(min(len(part.own_y), _MOST))
-    x, rows = part.x[own], part.index[own]
+    count = min(len(part.own_y), _MOST)
+    x, rows = part.x[:count], part.index[:count]
     if isinstance(dataset.schema, ArraySchema):
         assert raw.x is not None
-        apart = {"x": arrays_apart(dataset.schema, x, raw.x[rows])}
+        runs = [slice(start, start + _AT_ONCE) for start in range(0, count, _AT_ONCE)]
+        apart = {"x": max(arrays_apart(dataset.schema, x[some], raw.x[rows[some]]) for some in runs)}
     else:
         assert raw.table is not None
         apart = columns_apart(dataset.schema, x, raw.table.iloc[rows])
@@ -38,7 +40,7 @@ def decoded(bench: Bench) -> Finding:
     return judged(
         bool(wrong),
         False,
-        f"{len(own)} training rows; the largest difference to the source is {apart[worst]:.2g} of a spread"
+        f"{count} training rows; the largest difference to the source is {apart[worst]:.2g} of a spread"
         + (f", in {some(wrong)}" if wrong else ""),
         "0 to rounding",
         "what enters the net is not what the source holds: look at how it is read; numbers with many digits "
@@ -103,11 +105,13 @@ def _known(column: preprocess.Category, source: pd.DataFrame) -> np.ndarray:
 
 
 def _picture(bench: Bench) -> Draw:
-    """The first rows as they enter the net, decoded: pictures, or the numbers and words of a table."""
-    dataset, part = bench.prepared.dataset, bench.prepared.dataset.train
+    """The first rows decoded: a table's numbers and words; pictures, and as they enter the net in training."""
+    dataset, part = bench.prepared.dataset, bench.arrays.train
     x, names = part.x[:_SHOWN], [_name(dataset.target, value) for value in part.y[:_SHOWN]]
     if x.ndim == 4:
-        return pictures.images(x, names)
+        count = min(len(x), _SHOWN // 2)
+        entering = _strongest(bench, count)
+        return pictures.images([*x[:count], *entering], [*names[:count], *["in training"] * count], _COLUMNS)
     columns: Mapping[str, list[Any]]
     if isinstance(dataset.schema, ArraySchema):
         columns = {f"x[{i}]": values.tolist() for i, values in enumerate(x.reshape(len(x), -1)[:, :_COLUMNS].T)}
@@ -122,6 +126,14 @@ def _picture(bench: Bench) -> Draw:
                 columns[column.name] = _words(column.categories, block).tolist()
     rows = list(zip(names, *columns.values(), strict=True))[: _SHOWN // 2]
     return pictures.table(["target", *columns], rows)
+
+
+def _strongest(bench: Bench, count: int) -> np.ndarray:
+    """The first examples as a trial with the strongest augmentation of the study has them, [count, C, H, W]."""
+    space = bench.prepared.space
+    tricks = {name: space.highest(name) for name in [*NAMES, "image_start"] if name in bench.params}
+    pack = bench.pack([tricks])
+    return np.asarray(pack.entering(np.arange(count)[None], 0).x[0].numpy())
 
 
 def _name(target: Target, value: float) -> str:

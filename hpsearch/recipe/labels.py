@@ -66,7 +66,7 @@ def suspects(probability_NC: np.ndarray, y_N: np.ndarray) -> np.ndarray:
 
 def _out_of_fold(view: View, places: np.ndarray, y: np.ndarray) -> np.ndarray:
     splitter = StratifiedKFold(_FEWEST, shuffle=True, random_state=0)
-    if view.x is None:
+    if view.source is None:
         words = [not f.is_number for f in view.features]
         columns = [f.values if f.is_number else np.minimum(f.codes, _CATEGORIES) for f in view.features]
         x = np.stack(columns, axis=1).astype(np.float64)[places]
@@ -76,8 +76,7 @@ def _out_of_fold(view: View, places: np.ndarray, y: np.ndarray) -> np.ndarray:
             random_state=0,
         )  # fmt: skip
     else:
-        flat = view.x[places].reshape(len(places), -1).astype(np.float32)
-        x = fewer(flat, np.arange(len(flat)))
+        x = fewer(view.flat(places), len(places))
         net = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

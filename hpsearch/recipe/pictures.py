@@ -67,8 +67,8 @@ def lines(
     return draw
 
 
-def images(x_NCHW: np.ndarray, titles: Sequence[str], columns: int = 8) -> Draw:
-    """Pictures in rows, grey or in colour, each stretched to its own darkest and brightest."""
+def images(x_NCHW: Sequence[np.ndarray] | np.ndarray, titles: Sequence[str], columns: int = 8) -> Draw:
+    """Pictures [C, H, W] in rows, grey or in colour, each stretched to its own darkest and brightest."""
     x_NCHW, titles = x_NCHW[:_MOST_IMAGES], titles[:_MOST_IMAGES]
 
     def draw(figure: "Figure") -> None:

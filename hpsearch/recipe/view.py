@@ -1,6 +1,7 @@
 """A study's data as a person knows them: named features in their own units, for the checks on data."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,8 @@ from hpsearch.data.splits import PARTS
 from hpsearch.prepared import Prepared
 
 MOST = 20_000  # rows of a part that are looked at; of more, a sample
+_AT_ONCE = 256  # rows of arrays and images, which may be large
+_SMALL = 32  # pixels of a side, at which images are compared
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ class Copies:
 class View:
     """The rows that are looked at. `rows`: their numbers in the source [N]; `part`: places 0 to N of each part.
 
-    `x`: the inputs of arrays and images as they were read [N, …]. `unit`: rows with the same number were drawn
-    into a part together [N], where the study splits by group; `given`: where time, a column or the source says the
-    parts. `in_extra`: which validation and test rows data.extra has, too. `of`: what is looked at, in words, where
-    it is not all.
+    `source`: the inputs of arrays and images as they were read, every row. `unit`: rows with the same number were
+    drawn into a part together [N], where the study splits by group; `given`: where time, a column or the source
+    says the parts. `in_extra`: which validation and test rows data.extra has, too. `of`: what is looked at, in
+    words, where it is not all.
     """
 
     kind: str
@@ -69,7 +72,7 @@ class View:
     rows: np.ndarray
     part: Mapping[str, np.ndarray]
     copies: Copies
-    x: np.ndarray | None = None
+    source: np.ndarray | None = None
     unit: np.ndarray | None = None
     given: bool = False
     in_extra: np.ndarray | None = None
@@ -82,6 +85,16 @@ class View:
     @property
     def is_classification(self) -> bool:
         return self.target.task == "classification"
+
+    def inputs(self, places: np.ndarray) -> np.ndarray:
+        """Arrays or images at these places, as they were read, [n, …]."""
+        assert self.source is not None
+        return np.asarray(self.source[self.rows[places]])
+
+    def flat(self, places: np.ndarray) -> np.ndarray:
+        """The same as rows of numbers, float32 [n, D]; large images as means of blocks of pixels."""
+        blocks = (self.inputs(places[some]).astype(np.float32) for some in _runs(len(places)))
+        return np.concatenate([_smaller(block).reshape(len(block), -1) for block in blocks])
 
 
 def view(prepared: Prepared, seed: int = 0) -> View:
@@ -97,19 +110,18 @@ def view(prepared: Prepared, seed: int = 0) -> View:
     y = answers[[place[int(row)] for row in rows]]
     unit = None
     if raw.table is not None:
-        features, x = _of_table(dataset, rows), None
+        features = _of_table(dataset, rows)
         if split.group is not None:
             unit = np.unique(preprocess.words(raw.table[split.group].iloc[rows]).astype(str), return_inverse=True)[
                 1
             ]
     else:
         assert raw.x is not None
-        x = np.ascontiguousarray(raw.x[rows])
-        features = _of_images(x) if dataset.kind == "images" else _of_arrays(x)
+        features = (_of_images if dataset.kind == "images" else _of_arrays)(raw.x, rows)
     given = raw.part is not None or split.time is not None or split.column is not None
     told = f" (of a sample of {len(rows)} rows)" if len(rows) < len(whole) else ""
     return View(
-        dataset.kind, features, y, dataset.target, rows, part, copies, x, unit, given,
+        dataset.kind, features, y, dataset.target, rows, part, copies, raw.x, unit, given,
         _in_extra(dataset), told,
     )  # fmt: skip
 
@@ -119,12 +131,8 @@ def _in_extra(dataset: Dataset) -> np.ndarray | None:
     train, held = dataset.train, (dataset.validation, dataset.test)
     if train.extra is None:
         return None
-    given = train.x[train.extra]
-    flat = np.concatenate([given, *(part.x for part in held)]).reshape(
-        len(given) + sum(len(p.y) for p in held), -1
-    )
-    group = equal_rows(flat)
-    return np.concatenate([part.index for part in held])[np.isin(group[len(given) :], group[: len(given)])]
+    given = hashes(train.x, np.flatnonzero(train.extra))
+    return np.concatenate([part.index[np.isin(hashes(part.x), given)] for part in held])
 
 
 def _rows(dataset: Dataset, rng: np.random.Generator | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -147,18 +155,38 @@ def _groups(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
     raw = dataset.raw
     assert raw is not None
     if raw.table is not None:
-        flat = np.stack([feature.codes for feature in _of_table(dataset, rows)], axis=1)
+        found = hashes(np.stack([feature.codes for feature in _of_table(dataset, rows)], axis=1))
     else:
         assert raw.x is not None
-        flat = np.ascontiguousarray(raw.x[rows].reshape(len(rows), -1)) + 0.0  # -0.0 is 0.0
-    return equal_rows(flat)
+        found = hashes(raw.x, rows)
+    return np.asarray(np.unique(found, return_inverse=True)[1])
 
 
-def equal_rows(flat: np.ndarray) -> np.ndarray:
-    """A number for each row of a matrix [N, D]; equal rows have the same one."""
-    flat = np.ascontiguousarray(flat)
-    as_bytes = flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1]))).ravel()
-    return np.asarray(np.unique(as_bytes, return_inverse=True)[1].ravel())
+def hashes(x: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """A number for each row of an array [N, …], or of some rows: the same for equal rows, uint64.
+
+    Others have the same by chance once in 1.8e19 pairs.
+    """
+    rows = np.arange(len(x)) if rows is None else rows
+    blocks = (np.ascontiguousarray(x[rows[some]]) + 0 for some in _runs(len(rows)))  # -0.0 is 0.0
+    found = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for block in blocks for row in block]
+    return np.frombuffer(b"".join(found), np.uint64)
+
+
+def _runs(count: int) -> Iterator[slice]:
+    """Places 0 to `count`, a few at a time."""
+    return (slice(start, start + _AT_ONCE) for start in range(0, count, _AT_ONCE))
+
+
+def _smaller(x: np.ndarray) -> np.ndarray:
+    """Images [n, C, H, W] of at most _SMALL pixels a side; others as they are."""
+    if x.ndim != 4 or max(x.shape[2:]) <= _SMALL:
+        return x
+    for axis in (2, 3):
+        edges = np.linspace(0, x.shape[axis], min(x.shape[axis], _SMALL) + 1).astype(int)
+        sums = np.add.reduceat(x, edges[:-1], axis=axis)
+        x = sums / np.diff(edges).reshape((1,) * axis + (-1,) + (1,) * (3 - axis)).astype(np.float32)
+    return x
 
 
 def _of_table(dataset: Dataset, rows: np.ndarray) -> tuple[Feature, ...]:
@@ -173,16 +201,19 @@ def _of_table(dataset: Dataset, rows: np.ndarray) -> tuple[Feature, ...]:
     return tuple(found)
 
 
-def _of_arrays(x: np.ndarray) -> tuple[Feature, ...]:
-    flat = x.reshape(len(x), -1)
+def _of_arrays(x: np.ndarray, rows: np.ndarray) -> tuple[Feature, ...]:
+    flat = x[rows].reshape(len(rows), -1)
     return tuple(Feature(f"x[{i}]", flat[:, i].astype(np.float64), True) for i in range(flat.shape[1]))
 
 
-def _of_images(x: np.ndarray) -> tuple[Feature, ...]:
+def _of_images(x: np.ndarray, rows: np.ndarray) -> tuple[Feature, ...]:
     """Of a channel, what its brightness and its contrast are in each image: a pixel by itself tells nothing."""
-    found = []
-    for channel in range(x.shape[1]):
-        flat = x[:, channel].reshape(len(x), -1).astype(np.float64)
-        found.append(Feature(f"brightness of channel {channel}", flat.mean(1), True))
-        found.append(Feature(f"contrast of channel {channel}", flat.std(1), True))
-    return tuple(found)
+    brightness, contrast = (np.empty((len(rows), x.shape[1])) for _ in range(2))
+    for some in _runs(len(rows)):
+        block = x[rows[some]].astype(np.float64)
+        brightness[some], contrast[some] = block.mean((2, 3)), block.std((2, 3))
+    return tuple(
+        Feature(f"{name} of channel {channel}", values[:, channel], True)
+        for channel in range(x.shape[1])
+        for name, values in (("brightness", brightness), ("contrast", contrast))
+    )

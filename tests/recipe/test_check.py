@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from broken_studies import Fault, blobs, values, write
+from matplotlib import image
 from sklearn.metrics import cohen_kappa_score
 
 from hpsearch import pipeline
@@ -20,6 +21,7 @@ from hpsearch.prepare import prepare
 from hpsearch.recipe.bench import Bench
 from hpsearch.recipe.check import CHECKS, run
 from hpsearch.recipe.inputs import columns_apart, decoded
+from hpsearch.recipe.pictures import save
 
 
 def copied(table: pd.DataFrame) -> pd.DataFrame:
@@ -229,3 +231,71 @@ def test_a_sound_net_starts_within_what_random_weights_add(data: Any, net: str, 
     study = write(Fault("sound", "", data, net=net), tmp_path)
     found = [run(prepare(with_keys(study, seed=seed)), ["R5"])["R5"] for seed in range(10)]
     assert "fail" not in {finding.verdict for finding in found}, found
+
+
+def test_nothing_about_training_looks_at_the_test_part(tmp_path: Path) -> None:
+    prepared = prepare(write(SMALL, tmp_path))
+    test = prepared.dataset.test
+    poisoned = replace(test, x=np.full_like(test.x, np.nan), y=np.zeros_like(test.y))
+    other = replace(prepared, dataset=replace(prepared.dataset, test=poisoned))
+    names = [name for name, check in CHECKS.items() if check.of == "net"]
+    assert run(prepared, names) == run(other, names)
+
+
+def test_a_person_and_values(tmp_path: Path) -> None:
+    path = with_keys(write(Fault("values", "", values), tmp_path), human={"labels": "second.csv"})
+    table = pd.read_csv(tmp_path / "data.csv")
+    second = pd.DataFrame({"row": np.arange(100), "y": table.y[:100] + 0.5})
+    second.loc[::2, "y"] = np.nan  # rows that the second person left out
+    second.to_csv(tmp_path / "second.csv", index=False)
+    (found,) = run(prepare(path), ["R6"]).values()
+    assert "validation rmse: a second person agrees with " in found.measured
+    assert " labels at 0.5, the baseline" in found.measured
+
+
+def test_a_person_who_names_classes_is_scored_by_accuracy_where_the_metric_is_of_probabilities(
+    tmp_path: Path,
+) -> None:
+    path = with_keys(write(SMALL, tmp_path), search={"metric": "log_loss"}, human={"labels": "second.csv"})
+    table = pd.read_csv(tmp_path / "data.csv")
+    table.y.where(np.arange(len(table)) % 10 != 0).to_frame().to_csv(tmp_path / "second.csv", index=False)
+    (found,) = run(prepare(path), ["R6"]).values()
+    assert found.measured.startswith("validation accuracy: a second person agrees with ")
+    assert " labels at 1, Cohen's κ 1.000" in found.measured
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        (pd.DataFrame({"y": ["one", "five"]}), "human.labels: has the class 'five', which the source has not"),
+        (pd.DataFrame({"row": [0.5], "y": ["one"]}), "human.labels: the column `row` holds whole numbers from 0"),
+        (pd.DataFrame({"row": [1000], "y": ["one"]}), "human.labels: has no training or validation row of the"),
+        (None, "second.csv: no such file"),
+    ],
+)
+def test_second_labels_that_cannot_be_are_refused(
+    command: Any, tmp_path: Path, second: pd.DataFrame | None, told: str
+) -> None:
+    path = with_keys(write(SMALL, tmp_path), human={"labels": "second.csv"})
+    if second is not None:
+        second.to_csv(tmp_path / "second.csv", index=False)
+    status, _, err = command("check", str(path), "--only", "R6")
+    assert status == 2
+    assert told in err
+
+
+def test_the_picture_of_images_has_them_as_training_has_them(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "images.npz", x=rng.random((60, 1, 12, 12)), y=np.arange(60) % 3)
+    study = {
+        "name": "images", "data": {"source": "images.npz"},
+        "params": {"brightness": 5.0, "mixup": [0.2, 0.5], "image_size": 8, "epochs": 1},
+    }  # fmt: skip
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    bench = Bench(prepare(tmp_path / "study.yaml"))
+    finding = decoded(bench)
+    assert finding.verdict == "pass"
+    assert finding.picture is not None
+    save(finding.picture, "R10", tmp_path / "R10.png")
+    shown = image.imread(tmp_path / "R10.png")
+    assert shown.std() > 0

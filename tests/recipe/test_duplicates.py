@@ -1,6 +1,6 @@
 """Duplicates, against a plain loop over pairs of rows."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpsearch.data.dataset import Target
-from hpsearch.recipe.duplicates import conflicts, duplicates, leakage, near
+from hpsearch.recipe.duplicates import conflicts, duplicates, leakage, near, twins_of_tree
 from hpsearch.recipe.verdict import percent
-from hpsearch.recipe.view import Copies, Feature, View, equal_rows
+from hpsearch.recipe.view import Copies, Feature, View, hashes
 
 
 def view_of(inputs: np.ndarray, y: np.ndarray, part: np.ndarray) -> View:
@@ -19,7 +19,7 @@ def view_of(inputs: np.ndarray, y: np.ndarray, part: np.ndarray) -> View:
     features = tuple(Feature(f"x{i}", column.astype(np.float64), True) for i, column in enumerate(inputs.T))
     rows = 10 * np.arange(len(y))  # a row's number in the source is not its place
     parts = {name: np.flatnonzero(part == i) for i, name in enumerate(names)}
-    copies = Copies(equal_rows(inputs), rows, y, parts)
+    copies = Copies(hashes(inputs), rows, y, parts)
     return View("tables", features, y, Target("classification", ("a", "b", "c")), rows, parts, copies)
 
 
@@ -104,3 +104,43 @@ def test_in_a_table_of_few_answers_equal_rows_are_natural() -> None:
     inputs = rng.integers(1000, size=(300, 4))
     inputs[100:120] = inputs[:20]
     assert leakage(view_of(inputs, y, part)).verdict == "fail"
+
+
+def test_twins_of_a_tree_are_counted_as_a_sum_over_all_rows_counts_them() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.integers(3, size=400)
+    b, c = ((a + (rng.random(400) < 0.2)) % 3 for _ in range(2))
+    d = (c + (rng.random(400) < 0.3)) % 2
+    joint = {name: np.zeros((3, 3)) for name in ("ab", "ac", "cd")}
+    for name, pair in (("ab", (a, b)), ("ac", (a, c)), ("cd", (c, d))):
+        np.add.at(joint[name], pair, 1 / 400)
+    of_a, of_c = joint["ab"].sum(1), joint["cd"].sum(1)
+    by_hand = sum(
+        (of_a[i] * joint["ab"][i, j] / of_a[i] * joint["ac"][i, k] / of_a[i] * joint["cd"][k, m] / of_c[k]) ** 2
+        for i, j, k, m in product(range(3), range(3), range(3), range(2))
+    )
+    assert twins_of_tree([a, b, c, d]) == pytest.approx(by_hand)
+    assert twins_of_tree([a, a, a]) == pytest.approx(float(np.square(np.bincount(a) / 400).sum()))
+
+
+def test_answers_that_hang_together_are_no_copies() -> None:
+    rng = np.random.default_rng(0)
+    first = rng.integers(5, size=900)
+    answers = [first]
+    for _ in range(11):  # each answer is mostly the one before it
+        answers.append(np.where(rng.random(900) < 0.12, rng.integers(5, size=900), answers[-1]))
+    inputs, part = np.stack(answers, axis=1), np.repeat([0, 1, 2], [500, 200, 200])
+    found = leakage(view_of(inputs, np.zeros(900, dtype=int), part))
+    assert found.verdict == "warn", found.measured
+    assert int(found.measured.split()[0]) > 10
+
+
+def test_large_images_are_compared_as_means_of_blocks() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(256, size=(5, 3, 96, 64), dtype=np.uint8)
+    view = View("images", (), np.zeros(5, int), Target("classification", ("a",)), np.arange(5), {},
+                Copies(hashes(images), np.arange(5), np.zeros(5, int), {}), images)  # fmt: skip
+    blocks = images.reshape(5, 3, 32, 3, 32, 2).mean((3, 5))
+    np.testing.assert_allclose(view.flat(np.arange(5)), blocks.reshape(5, -1), rtol=1e-5)
+    assert len(set(hashes(images).tolist())) == 5
+    np.testing.assert_array_equal(hashes(np.array([[0.0], [-0.0]])), hashes(np.zeros((2, 1))))
