@@ -91,7 +91,7 @@ def check(
 
     console = _console()
     with Verdicts(console) as table:
-        stopping = pipeline.check(study, runs, only or [], table.note, table.tell)
+        stopping = pipeline.check(study, runs, only or [], table.note, table.tell, table.begin)
     if stopping:
         console.print(f"failed: {', '.join(stopping)}; mend it, or accept a finding by its id in the study")
         raise typer.Exit(3)

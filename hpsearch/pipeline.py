@@ -15,13 +15,13 @@ from hpsearch.prepared import Overrides, Prepared
 from hpsearch.search import ledger, packing
 from hpsearch.search.messages import Entry
 from hpsearch.search.packing import Plan
-from hpsearch.search.progress import Logged, Quiet, Reporter
+from hpsearch.search.progress import Logged, Looking, Quiet, Reporter
 from hpsearch.space import drawn_and_fixed
 from hpsearch.study import load_study, seconds
 from hpsearch.validate import remarks
 
 if TYPE_CHECKING:
-    from hpsearch.recipe.preflight import Tell
+    from hpsearch.recipe.preflight import Begin, Tell
 
 
 def launch(
@@ -58,7 +58,10 @@ def launch(
             from hpsearch.recipe import preflight  # scikit-learn takes a second to import: not for wrong input
 
             with _stage("check", took, report):
-                preflight.require_passed(prepared, folder, begun.about(prepared), report.note)
+                preflight.require_passed(
+                    prepared, folder, begun.about(prepared), report.note,
+                    lambda *place: report.progress(Looking(*place)),
+                )  # fmt: skip
         begun.enter(folder, prepared, report.note)
         if begun.is_finished(folder, prepared.study, report.note):
             report.note("this study is finished; its results stand as they are")
@@ -67,7 +70,9 @@ def launch(
     return folder
 
 
-def check(path: Path, runs: Path, only: Sequence[str], note: Callable[[str], None], tell: "Tell") -> list[str]:
+def check(
+    path: Path, runs: Path, only: Sequence[str], note: Callable[[str], None], tell: "Tell", begin: "Begin"
+) -> list[str]:
     """Runs the checks of a study, all of them or those of some ids; gives the ids of those that stop a launch.
 
     Where the net or the parameters are wrong, the data are still looked at.
@@ -85,13 +90,13 @@ def check(path: Path, runs: Path, only: Sequence[str], note: Callable[[str], Non
         except UserError:
             raise error from None
         note("the training set-up is wrong, as is told at the end; the data are looked at all the same")
-        preflight.look_at_data(plain, only, tell)
+        preflight.look_at_data(plain, only, tell, begin)
         raise
     folder = Folder(runs / prepared.study.name)
     begun.refuse_links(folder)
     refuse_held(folder.root)
     begun.refuse_changed(folder, prepared, None)
-    return preflight.look(prepared, folder, begun.about(prepared), only, tell)
+    return preflight.look(prepared, folder, begun.about(prepared), only, tell, begin)
 
 
 def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter, took: dict[str, float]) -> None:

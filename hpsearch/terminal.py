@@ -9,11 +9,12 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 from hpsearch.recipe.verdict import Finding, some
-from hpsearch.search.progress import View
+from hpsearch.search.progress import Seen
 
 _PLAIN_EVERY_S = 10.0
 
@@ -47,14 +48,14 @@ class Screen:
         else:
             self._live.update(self._panel(None))
 
-    def progress(self, view: View) -> None:
+    def progress(self, view: Seen) -> None:
         if self._live is not None:
             self._live.update(self._panel(view))
         elif time.monotonic() - self._said > _PLAIN_EVERY_S:
             self._said = time.monotonic()
             self.console.print(_line(view, self._since), highlight=False)
 
-    def _panel(self, view: View | None) -> RenderableType:
+    def _panel(self, view: Seen | None) -> RenderableType:
         head = Text.assemble((self.name, "bold"), "  ", (self._stage, "cyan"))
         if view is None:
             return head
@@ -66,22 +67,32 @@ _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"
 
 
 class Verdicts:
-    """Shows findings as they come, and counts them at the end."""
+    """Shows findings as they come, in a terminal what is looked at now, and counts them at the end."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._counts = dict.fromkeys(_COLOURS, 0)
+        self._now: Status | None = None
 
     def __enter__(self) -> "Verdicts":
+        if self.console.is_terminal:
+            self._now = self.console.status("")
+            self._now.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._now is not None:
+            self._now.stop()
         if any(self._counts.values()):
             told = ", ".join(f"{count} {word}" for word, count in self._counts.items() if count)
             self.console.print(Text(told))
 
     def note(self, text: str) -> None:
         self.console.print(Text(text), soft_wrap=True)
+
+    def begin(self, name: str, before: int, total: int) -> None:
+        if self._now is not None:
+            self._now.update(f"{name}, {before + 1} of {total}")
 
     def tell(self, name: str, finding: Finding, accepted: str | None) -> None:
         self._counts[finding.verdict] += 1
@@ -97,12 +108,10 @@ class Verdicts:
             self.console.print(Text(f"{'':20}{finding.advice}"))
 
 
-def _line(view: View, since: float) -> str:
-    best = f", best {view.best:.4g}" if view.best is not None else ""
+def _line(view: Seen, since: float) -> str:
     took, share = time.monotonic() - since, view.share
-    left = f", about {_time(took / share * (1 - share))} left" if 0.02 < share < 1 else ""
-    trials = f"{view.count('complete')} of {view.total} trials finished, {view.count('failed')} failed{best}"
-    return f"{trials}, {100 * share:.0f} % in {_time(took)}{left}"
+    left = f", about {_time(took / share * (1 - share))} left" if view.even and 0.02 < share < 1 else ""
+    return f"{view.told} in {_time(took)}{left}"
 
 
 def _time(seconds: float) -> str:

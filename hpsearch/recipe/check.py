@@ -1,6 +1,5 @@
 """Runs the checks: on the data, then on the training set-up, each with its verdict."""
 
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,15 +100,17 @@ def chosen(only: Sequence[str], place: str = "--only") -> list[str]:
 def run(
     prepared: Prepared,
     only: Sequence[str] = (),
-    tell: Callable[[str, Finding, float], None] = lambda name, finding, took: None,
+    tell: Callable[[str, Finding], None] = lambda name, finding: None,
+    begin: Callable[[str, int, int], None] = lambda name, before, total: None,
 ) -> dict[str, Finding]:
-    """Each check's finding, in order; `tell` hears of each, with its seconds."""
+    """Each check's finding, in order; `begin` hears of each before it is run, and of how many; `tell` after it."""
     benches: dict[str, Any] = {}
-    found = {}
-    for name in chosen(only):
-        check, began = CHECKS[name], time.monotonic()
-        found[name] = _looked(check, prepared, benches)
-        tell(name, found[name], time.monotonic() - began)
+    found: dict[str, Finding] = {}
+    names = chosen(only)
+    for name in names:
+        begin(name, len(found), len(names))
+        found[name] = _looked(CHECKS[name], prepared, benches)
+        tell(name, found[name])
     return found
 
 

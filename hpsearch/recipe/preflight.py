@@ -12,12 +12,16 @@ from hpsearch.recipe.pictures import save
 from hpsearch.recipe.verdict import Finding
 
 Tell = Callable[[str, Finding, str | None], None]
+Begin = Callable[[str, int, int], None]
 
 
-def look(prepared: Prepared, folder: Folder, about: Any, only: Sequence[str], tell: Tell) -> list[str]:
+def look(
+    prepared: Prepared, folder: Folder, about: Any, only: Sequence[str], tell: Tell, begin: Begin
+) -> list[str]:
     """Runs checks of a sound study; all of them leave check.json. Gives the ids of those that stop a launch.
 
-    `about`: what the verdicts depend on. `tell` hears each finding, and why it is accepted where it is.
+    `about`: what the verdicts depend on. `begin` hears of each check, with how many are before it and in all;
+    `tell` hears each finding, and why it is accepted where it is.
 
     Raises:
         UserError: there is no check of an id.
@@ -27,7 +31,7 @@ def look(prepared: Prepared, folder: Folder, about: Any, only: Sequence[str], te
     if not only:  # a launch that is stopped in the middle must not take old verdicts for its own
         for path in (folder.checked, *folder.pictures.glob("*.png")):
             path.unlink(missing_ok=True)
-    found = check.run(prepared, only, lambda name, finding, _seconds: tell(name, finding, accepted.get(name)))
+    found = check.run(prepared, only, lambda name, finding: tell(name, finding, accepted.get(name)), begin)
     folder.pictures.mkdir(parents=True, exist_ok=True)
     if not only:  # before the pictures: no verdict is lost over one of them
         write_json(folder.check, check.to_json(found, accepted))
@@ -38,14 +42,16 @@ def look(prepared: Prepared, folder: Folder, about: Any, only: Sequence[str], te
     return check.failed(found, accepted)
 
 
-def look_at_data(prepared: Prepared, only: Sequence[str], tell: Tell) -> None:
+def look_at_data(prepared: Prepared, only: Sequence[str], tell: Tell, begin: Begin) -> None:
     """The checks of the data alone, which leave nothing."""
     names = [name for name in check.chosen(only) if check.CHECKS[name].of == "data"]
     if names:
-        check.run(prepared, names, lambda name, finding, _seconds: tell(name, finding, None))
+        check.run(prepared, names, lambda name, finding: tell(name, finding, None), begin)
 
 
-def require_passed(prepared: Prepared, folder: Folder, about: Any, note: Callable[[str], None]) -> None:
+def require_passed(
+    prepared: Prepared, folder: Folder, about: Any, note: Callable[[str], None], begin: Begin
+) -> None:
     """Stops a launch whose checks fail; runs them where there are none of this study, data and code.
 
     Raises:
@@ -54,7 +60,7 @@ def require_passed(prepared: Prepared, folder: Folder, about: Any, note: Callabl
     """
     known = _known(folder, about)
     if known is None:
-        look(prepared, folder, about, (), lambda *_: None)
+        look(prepared, folder, about, (), lambda *_: None, begin)
         known = read_json(folder.check)
     accepted = prepared.study.accept
     check.chosen(list(accepted), f"{prepared.place}: accept")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class View:
     sizes: Mapping[int, int]
     stopping: bool = False
     planned: bool = False
+    even: ClassVar[bool] = True
 
     @property
     def total(self) -> int:
@@ -34,6 +35,42 @@ class View:
         on_the_way = sum(share * self.sizes.get(leg, 0) for leg, share in self.legs.items())
         return min((ended + on_the_way) / max(self.total, 1), 1.0)
 
+    @property
+    def told(self) -> str:
+        best = f", best {self.best:.4g}" if self.best is not None else ""
+        finished = f"{self.count('complete')} of {self.total} trials finished, {self.count('failed')} failed{best}"
+        return f"{finished}, {100 * self.share:.0f} %"
+
+
+@dataclass(frozen=True)
+class Looking:
+    """The check that is run now, and how many there are before it and in all."""
+
+    name: str
+    before: int
+    total: int
+    even: ClassVar[bool] = False
+
+    @property
+    def share(self) -> float:
+        return self.before / self.total
+
+    @property
+    def told(self) -> str:
+        return f"check {self.name}, {self.before + 1} of {self.total}"
+
+
+class Seen(Protocol):
+    """How far something is, and that in words; `even`: whether what is left will take its share of the time."""
+
+    even: ClassVar[bool]
+
+    @property
+    def share(self) -> float: ...
+
+    @property
+    def told(self) -> str: ...
+
 
 class Reporter(Protocol):
     """Hears of a run's course."""
@@ -42,7 +79,7 @@ class Reporter(Protocol):
 
     def stage(self, name: str) -> None: ...
 
-    def progress(self, view: View) -> None: ...
+    def progress(self, view: Seen) -> None: ...
 
 
 class Quiet:
@@ -52,7 +89,7 @@ class Quiet:
 
     def stage(self, name: str) -> None: ...
 
-    def progress(self, view: View) -> None: ...
+    def progress(self, view: Seen) -> None: ...
 
 
 _BEGUN = "a launch begins"
@@ -96,5 +133,5 @@ class Logged:
         self._log.info("stage: %s", name)
         self._to.stage(name)
 
-    def progress(self, view: View) -> None:
+    def progress(self, view: Seen) -> None:
         self._to.progress(view)

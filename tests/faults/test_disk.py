@@ -15,7 +15,7 @@ from hpsearch.search import ledger
 from hpsearch.search.ledger import Ledger
 from hpsearch.search.messages import Entry, Outcome
 from hpsearch.search.packing import read
-from hpsearch.search.progress import Quiet, View
+from hpsearch.search.progress import Quiet, Seen
 from hpsearch.search.shelf import Shelf
 
 
@@ -71,7 +71,7 @@ class Filler(Quiet):
     def __init__(self, disk: Path, stage: str) -> None:
         self.disk, self.at, self.done = disk, stage, False
 
-    def progress(self, view: View) -> None:
+    def progress(self, view: Seen) -> None:
         if self.at == "checkpoint" and not self.done and checkpoints(Folder(self.disk / "small")):
             self._fill()
 

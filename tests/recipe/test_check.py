@@ -22,6 +22,7 @@ from hpsearch.recipe.bench import Bench
 from hpsearch.recipe.check import CHECKS, run
 from hpsearch.recipe.inputs import columns_apart, decoded
 from hpsearch.recipe.pictures import save
+from hpsearch.search.progress import Looking
 
 
 def copied(table: pd.DataFrame) -> pd.DataFrame:
@@ -75,6 +76,16 @@ def test_all_checks_leave_their_verdicts_and_pictures(command: Any, tmp_path: Pa
     drawn = {path.stem for path in (tmp_path / "runs/broken/checks").glob("*.png")}
     assert drawn >= {"D1.classes", "R7", "R8", "R9", "R10", "R11", "G1", "G13.dead"}
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in (tmp_path / "runs/broken/checks").glob("*.png"))
+
+
+def test_each_check_is_told_of_before_it_is_run(tmp_path: Path) -> None:
+    heard: list[Any] = []
+    pipeline.check(
+        write(SMALL, tmp_path), tmp_path, ["D2.near", "D1.classes"], lambda text: None,
+        lambda name, finding, accepted: heard.append(name), lambda *place: heard.append(Looking(*place)),
+    )  # fmt: skip
+    assert heard == [Looking("D1.classes", 0, 2), "D1.classes", Looking("D2.near", 1, 2), "D2.near"]
+    assert Looking("D2.near", 1, 2).told == "check D2.near, 2 of 2"
 
 
 def test_unknown_ids_are_refused(command: Any, tmp_path: Path) -> None:
