@@ -10,11 +10,11 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
+from hpsearch.intervals import ahead_95
 from hpsearch.metrics import METRICS, OURS, Metric
 from hpsearch.recipe.bench import Bench
 from hpsearch.recipe.verdict import Finding, judged
 
-_RESAMPLES = 300
 _WIDE = 500  # columns, of more the hundred directions that differ most
 _FEWEST = 1e-6  # probability
 
@@ -26,17 +26,18 @@ def beaten(bench: Bench) -> Finding:
     beat the constant by log loss or rmse; by the study's metric all are told.
     """
     proper, metric = METRICS[bench.proper], METRICS[bench.metric]
-    y = torch.from_numpy(bench.arrays.validation.y.copy())
+    truth = bench.arrays.validation.y.copy()
+    y = torch.from_numpy(truth)
     ours = _best_on_other_half(bench.longer.best, y, proper)
     peers = {name: _predicted(bench, peer) for name, peer in _peers(bench).items()}
     scores = {n: float(metric.score(p.unsqueeze(0), y)[0]) for n, p in {**peers, "the baseline": ours}.items()}
 
     def behind(name: str) -> bool:
         """By the study's metric; by the proper score where that is somebody's own, which samples may not have."""
-        by = metric if bench.metric in OURS else proper
-        return _ahead(by, ours, peers[name], y)[1] < 0
+        by = bench.metric if bench.metric in OURS else bench.proper
+        return ahead_95(ours.numpy(), peers[name].numpy(), truth, by)[1] < 0
 
-    low, high = _ahead(proper, ours, peers["constant"], y)
+    low, high = ahead_95(ours.numpy(), peers["constant"].numpy(), truth, bench.proper)
     lost = [name for name in ("linear", "neighbours") if name in peers and behind(name)]
     nothing = not high > 0 and bench.is_full
     return judged(
@@ -95,14 +96,3 @@ def _predicted(bench: Bench, peer: Any) -> torch.Tensor:
     whole = np.full((len(held.y), bench.target.outputs), _FEWEST)
     whole[:, peer.classes_] = np.maximum(found, _FEWEST)
     return torch.from_numpy(np.log(whole / whole.sum(1, keepdims=True)))
-
-
-def _ahead(metric: Metric, ours: torch.Tensor, theirs: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
-    """How far we are ahead: the bootstrap's 95 % over validation rows, paired."""
-    rng, found = np.random.default_rng(0), []
-    for _ in range(_RESAMPLES):
-        rows = torch.from_numpy(rng.integers(len(y), size=len(y)))
-        a, b = (metric.score(p[rows].unsqueeze(0), y[rows])[0] for p in (ours, theirs))
-        found.append(metric.sign * float(a - b))
-    low, high = np.nanquantile(found, [0.025, 0.975])
-    return float(low), float(high)

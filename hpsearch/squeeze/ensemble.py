@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from hpsearch.metrics import METRICS, OURS, PROPER
+from hpsearch.intervals import ahead, ahead_95, scores
+from hpsearch.metrics import METRICS, PROPER
 
 _FOLDS = 5
-_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def greedy(predictions_MN: np.ndarray, y_N: np.ndarray, task: str, metric: str, 
 def _ranks(predictions: torch.Tensor, truth: torch.Tensor, task: str, metric: str) -> list[tuple[float, float]]:
     names = (metric, PROPER[task])
     columns = [
-        (METRICS[name].sign * _scores(predictions, truth, name)).nan_to_num(-np.inf).tolist() for name in names
+        (METRICS[name].sign * scores(predictions, truth, name)).nan_to_num(-np.inf).tolist() for name in names
     ]
     return list(zip(*columns, strict=True))
 
@@ -89,31 +89,6 @@ def gain(predictions_MN: np.ndarray, y_N: np.ndarray, task: str, metric: str, si
     picks = greedy(predictions_MN, y_N, task, metric, size)
     shares = weights_of(picks)
     whole = combine([predictions_MN[m] for m in shares], list(shares.values()), task)
-    low, high = _bootstrap(team, single, y_N, metric, seed)
-    naive = _difference(whole, predictions_MN[picks[0]], y_N, metric)
-    return Gain(_difference(team, single, y_N, metric), low, high, naive)
-
-
-def _scores(predictions: torch.Tensor, truth: torch.Tensor, metric: str) -> torch.Tensor:
-    """Of part of the rows; NaN where a metric of the user's own cannot be told of them, such as of one class."""
-    try:
-        return METRICS[metric].score(predictions, truth)
-    except Exception:
-        if metric in OURS:
-            raise
-        return torch.full((len(predictions),), torch.nan, dtype=torch.float64)
-
-
-def _difference(a: np.ndarray, b: np.ndarray, y: np.ndarray, metric: str) -> float:
-    both = torch.from_numpy(np.stack([a, b]))
-    scores = _scores(both, torch.from_numpy(np.array(y)), metric)
-    return METRICS[metric].sign * float(scores[0] - scores[1])
-
-
-def _bootstrap(a: np.ndarray, b: np.ndarray, y: np.ndarray, metric: str, seed: int) -> tuple[float, float]:
-    rng = np.random.default_rng(seed)
-    resamples = _RESAMPLES if metric in OURS else _RESAMPLES // 10  # somebody's metric may take long
-    draws = [rng.integers(len(y), size=len(y)) for _ in range(resamples)]
-    differences = [_difference(a[rows], b[rows], y[rows], metric) for rows in draws]
-    low, high = np.nanquantile(differences, [0.025, 0.975])
-    return float(low), float(high)
+    low, high = ahead_95(team, single, y_N, metric, seed)
+    naive = ahead(whole, predictions_MN[picks[0]], y_N, metric)
+    return Gain(ahead(team, single, y_N, metric), low, high, naive)

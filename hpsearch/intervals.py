@@ -1,0 +1,34 @@
+"""How much better one prediction scores than another, and how sure that is: a bootstrap over examples, paired."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hpsearch.metrics import METRICS, OURS
+
+_RESAMPLES, _OF_OWN = 1000, 100  # somebody's metric may take long
+
+
+def scores(predictions_K: Tensor, truth: Tensor, metric: str) -> Tensor:
+    """Of some rows [K]; NaN where a metric of the user's own cannot be told of them, such as of one class."""
+    try:
+        return METRICS[metric].score(predictions_K, truth)
+    except Exception:
+        if metric in OURS:
+            raise
+        return torch.full((len(predictions_K),), torch.nan, dtype=torch.float64)
+
+
+def ahead(a: np.ndarray, b: np.ndarray, y: np.ndarray, metric: str) -> float:
+    """How much better `a` scores than `b`, above zero is better; predictions [N, C] or [N]."""
+    both = torch.from_numpy(np.stack([a, b]))
+    found = scores(both, torch.from_numpy(np.array(y)), metric)
+    return METRICS[metric].sign * float(found[0] - found[1])
+
+
+def ahead_95(a: np.ndarray, b: np.ndarray, y: np.ndarray, metric: str, seed: int = 0) -> tuple[float, float]:
+    """The ends of the 95 % interval of that (percentiles; Efron 1979)."""
+    rng = np.random.default_rng(seed)
+    draws = [rng.integers(len(y), size=len(y)) for _ in range(_RESAMPLES if metric in OURS else _OF_OWN)]
+    low, high = np.nanquantile([ahead(a[rows], b[rows], y[rows], metric) for rows in draws], [0.025, 0.975])
+    return float(low), float(high)
