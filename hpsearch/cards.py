@@ -5,7 +5,7 @@ python -m hpsearch.cards > docs/tricks.md
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from hpsearch.knobs import KNOBS, Knob, of_net
@@ -30,19 +30,19 @@ _HEAD = """# The tricks, a card each
 ```
 
 Every hyperparameter is a line under `params` of a study: a scalar is fixed, a list is a choice, a mapping is a
-range. *Structural* ones are drawn once a block of trials; all others are columns: each row of a pack has its own.
-A parameter that acts only beside a choice (`focal_gamma` beside `loss: focal`) exists only there.
+range ([study.md](study.md)). *Structural* ones are drawn once a block of trials, all others for each trial. A
+parameter that acts only beside a choice (`focal_gamma` beside `loss: focal`) exists only there.
 
 This page is written by `python -m hpsearch.cards` from the code, and a test holds it against the code.
+"""
+
+_RECIPE_HEAD = """G are the recipe's ways to regularize, T its tricks; `hpsearch space recipe` names them, too.
 """
 
 Card = Callable[..., Any] | str  # something with a docstring, or a text
 
 # parameter → its cards: what it does, its range, what it costs, what it fights with, where it comes from
 CARDS: dict[str, tuple[Card, ...]] = {
-    "features": (Select,), "scaling": (Quantile,), "pieces": (Pieces,), "image_size": (Resize,),
-    "image_start": (augment.grown,), "train_share": (share_of,),
-    **dict.fromkeys(("embedding", "periodic", "periodic_scale"), (TableInput,)),
     "epochs": ("Passes over the training part. Schedules and spans are shares of a trial's own epochs.",),
     "batch_size": (
         "Examples a step; an epoch leaves out what fills no batch. Smaller ones regularize by their noise and "
@@ -72,10 +72,26 @@ CARDS: dict[str, tuple[Card, ...]] = {
     "focal_gamma": (losses_.focal,), "huber_delta": (losses_.huber,),
     "label_smoothing": (losses_.cross_entropy,),
     "class_weights": (losses_.class_weight,), "flood": (losses_.flooded,),
+    "features": (Select,), "scaling": (Quantile,), "pieces": (Pieces,), "image_size": (Resize,),
+    "image_start": (augment.grown,), "train_share": (share_of,),
+    **dict.fromkeys(("embedding", "periodic", "periodic_scale"), (TableInput,)),
     **dict.fromkeys(("shift", "flip", "rotation", "scale"), (augment.moved,)), "erasing": (augment.erased,),
     **dict.fromkeys(("brightness", "contrast"), (augment.lit,)), "noise": (augment.noisy,),
     "swap_noise": (augment.swapped,), "mixup": (mixing.mixup,), "cutmix": (mixing.cutmix,),
 }  # fmt: skip
+
+
+# a choice → the function or class of each of its values, where that has a card
+_VALUES: dict[str, Mapping[str, Card]] = {
+    "net": {"mlp": MLP, "resnet": ResNet}, "norm": layers.NORMS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES,
+    "average": averaging.AVERAGES, **{f"loss ({task})": table for task, table in LOSSES.items()},
+}  # fmt: skip
+_NOTES = {
+    "loss": "; ".join(f"{', '.join(table)} for {task}" for task, table in LOSSES.items()),
+    "prior_bias": "false for a net of your own",
+    "dropout": "as its layers have it for a net of your own",
+    "weight_decay": "of every optimizer: decoupled in adamw, L2 in the others",
+}
 
 
 class Row(NamedTuple):
@@ -137,8 +153,17 @@ def page() -> str:
     for name, cards in CARDS.items():
         for card in cards:
             names_of.setdefault(card, []).append(name)
-    cards_ = [_card(card, names) for card, names in names_of.items()]
-    return "\n".join([_HEAD, "## The recipe's rows\n", _recipe_table(), "## Cards\n", *cards_]).rstrip("\n") + "\n"
+    cards_ = [f"### {_title(card, names)}\n\n{_text(card)}\n" for card, names in names_of.items()]
+    parts = [
+        _HEAD, "## The parameters\n", _parameters(), "## The recipe's rows\n", _RECIPE_HEAD, _recipe_table(),
+        "## The cards\n", *cards_,
+    ]  # fmt: skip
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _parameters() -> str:
+    lines = ["| parameter | values | default | |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(_line(name, KNOBS[name]) for name in CARDS)]) + "\n"
 
 
 def _recipe_table() -> str:
@@ -150,13 +175,19 @@ def _recipe_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _card(card: Card, names: list[str]) -> str:
-    title, text = (
-        (names[0], card) if isinstance(card, str) else (card.__name__, inspect.cleandoc(card.__doc__ or ""))
-    )
-    lines = [f"### {title.strip('_').replace('_', ' ')}\n", text, ""]
-    lines += ["| parameter | values | default | |", "|---|---|---|---|"]
-    return "\n".join([*lines, *(_line(name, KNOBS[name]) for name in names)]) + "\n"
+def _title(card: Card, names: list[str]) -> str:
+    """What a study says to have it: a value, or the parameters."""
+    chosen = [
+        f"{name.split()[0]}: {value}"
+        for name, table in _VALUES.items()
+        for value, it in table.items()
+        if it is card
+    ]
+    return ", ".join(f"`{told}`" for told in chosen or names)
+
+
+def _text(card: Card) -> str:
+    return card if isinstance(card, str) else inspect.cleandoc(card.__doc__ or "")
 
 
 def _line(name: str, knob: Knob) -> str:
@@ -166,6 +197,7 @@ def _line(name: str, knob: Knob) -> str:
         f"for {knob.task}" if knob.task else "",
         f"for {' and '.join(knob.of)}" if knob.of else "",
         f"of {' and '.join(knob.nets)}" if knob.nets else "",
+        _NOTES.get(name, ""),
     ]
     return f"| `{name}` | {_values(knob)} | {_defaults(name, knob)} | {'; '.join(filter(None, notes))} |"
 

@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file, such as studies/digits.yaml.")]
+Trials = Annotated[int | None, typer.Option(help="Total number of trials, instead of the study's.")]
+Seed = Annotated[int | None, typer.Option(help="The seed of the draws, instead of the study's.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/digits.")]
 
 
@@ -47,11 +49,13 @@ def _console() -> Console:
 @app.command()
 def launch(
     study: StudyFile,
-    trials: Annotated[int | None, typer.Option(help="Total number of trials, instead of the study's.")] = None,
+    trials: Trials = None,
     timeout: Annotated[str | None, typer.Option(help="Stop searching after this long: 90s, 15m, 2h.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
-    seed: Annotated[int | None, typer.Option(help="The seed of the draws, instead of the study's.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Legs that train at once; one a core when left out.")] = None,
+    seed: Seed = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Legs that train at once; when left out one a GPU, else one a core.")
+    ] = None,
     plan: Annotated[Path | None, typer.Option(help="A plan.json to follow, for the same numbers again.")] = None,
     skip_checks: Annotated[bool, typer.Option("--skip-checks", help="Search without looking first.")] = False,
 ) -> None:
@@ -84,14 +88,18 @@ def check(
     study: StudyFile,
     only: Annotated[list[str] | None, typer.Option(help="A check's id, such as D2; may be repeated.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    trials: Trials = None,
+    seed: Seed = None,
 ) -> None:
     """Look at the data and try the training set-up out, before anything is searched."""
     from hpsearch import pipeline
+    from hpsearch.prepared import Overrides
     from hpsearch.terminal import Verdicts
 
     console = _console()
+    overrides = Overrides(trials=trials, seed=seed)
     with Verdicts(console) as table:
-        stopping = pipeline.check(study, runs, only or [], table.note, table.tell, table.begin)
+        stopping = pipeline.check(study, runs, only or [], table.note, table.tell, table.begin, overrides)
     if stopping:
         console.print(f"failed: {', '.join(stopping)}; mend it, or accept a finding by its id in the study")
         raise typer.Exit(3)
@@ -99,15 +107,19 @@ def check(
 
 @app.command()
 def trial(
-    study: StudyFile, number: Annotated[int, typer.Argument(metavar="N", help="The trial's number.")]
+    study: StudyFile,
+    number: Annotated[int, typer.Argument(metavar="N", help="The trial's number.")],
+    trials: Trials = None,
+    seed: Seed = None,
 ) -> None:
     """Train one trial in this process, without Ray: for a debugger."""
+    from hpsearch.prepared import Overrides
     from hpsearch.terminal import Screen
     from hpsearch.trial import run_trial
 
     console = _console()
     screen = Screen(console, study.stem)
-    record = run_trial(study, number, screen)
+    record = run_trial(study, number, screen, Overrides(trials=trials, seed=seed))
     if record.failure:
         raise RunError(f"trial {number} failed: {record.failure}")
     scores = ", ".join(f"{name} {value:.6g}" for name, value in record.best.items())
@@ -154,11 +166,25 @@ def init(
     data: Annotated[str, typer.Argument(metavar="DATA", help="A file, a folder, or sklearn:NAME.")],
     target: Annotated[str | None, typer.Option(help="The column to predict, of a table.")] = None,
     out: Annotated[Path | None, typer.Option(help="The study file to write; NAME.yaml when left out.")] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(help="A word of a CSV that is a missing value, such as NA; may be repeated."),
+    ] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(help="A column of numbers that are categories; may be repeated.")
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="A column that is no input, such as a name; may be repeated.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Pixels a side, of pictures that are not all of one size.")
+    ] = None,
 ) -> None:
     """Write a commented study file for some data."""
     from hpsearch.starter import write_study
 
-    path = write_study(data, target, out)
+    told = {"missing": ["", *missing] if missing else None, "categorical": categorical, "drop": drop, "size": size}
+    path = write_study(data, target, out, {key: value for key, value in told.items() if value})
     print(f"wrote {path}; run it with: hpsearch launch {shlex.quote(str(path))}")
 
 

@@ -71,7 +71,13 @@ def launch(
 
 
 def check(
-    path: Path, runs: Path, only: Sequence[str], note: Callable[[str], None], tell: "Tell", begin: "Begin"
+    path: Path,
+    runs: Path,
+    only: Sequence[str],
+    note: Callable[[str], None],
+    tell: "Tell",
+    begin: "Begin",
+    overrides: Overrides | None = None,
 ) -> list[str]:
     """Runs the checks of a study, all of them or those of some ids; gives the ids of those that stop a launch.
 
@@ -83,7 +89,7 @@ def check(
     from hpsearch.recipe import preflight
 
     try:
-        prepared = prepare(path, tell=note)
+        prepared = prepare(path, overrides, note)
     except UserError as error:
         try:
             plain = prepare(path, data_alone=True)

@@ -53,7 +53,8 @@ def with_space(
     if "any" not in kinds and kind not in kinds:
         told = " and ".join(kinds)
         raise UserError(f"{where}: {name!r} is for {told}, and these data are {kind}; {choices(SPACES)}")
-    raw = {key: _sized(entry, rows) for key, entry in {**kinds.get("any", {}), **kinds.get(kind, {})}.items()}
+    named = {**kinds.get("any", {}), **_for_net(kinds, kind, study.net)}
+    raw = {key: _sized(entry, rows) for key, entry in named.items()}
     table = of_net(study.net) if takes is None else of_own({}, {}, anything=False)
     if takes is not None:
         table = {key: knob for key, knob in table.items() if key not in (*takes.named, *DROPOUTS)}
@@ -68,6 +69,15 @@ def with_space(
     merged = {key: _of_task(key, entry, task) for key, entry in merged.items()}
     kept = {key: entry for key, entry in merged.items() if key in own or _acts(key, merged)}
     return study.model_copy(update={"params": kept})
+
+
+def _for_net(kinds: Mapping[str, Mapping[str, Any]], kind: str, net: str) -> Mapping[str, Any]:
+    """The entries for inputs of this kind. Those of images size a ResNet: an MLP on images has those of tables."""
+    found = kinds.get(kind, {})
+    if kind != "images" or net != "mlp":
+        return found
+    tables = {key: entry for key, entry in kinds.get("tables", {}).items() if KNOBS[key].nets}
+    return {**tables, **{key: entry for key, entry in found.items() if not KNOBS[key].nets}}
 
 
 def embeds(entry: Param, widest: float) -> bool:

@@ -3,7 +3,11 @@
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from hpsearch.data.load import Dataset, load
 from hpsearch.errors import UserError
@@ -13,21 +17,30 @@ from hpsearch.study import Data
 _UNEVEN = 0.2  # a class of less than this share of an even one asks for a balanced metric
 
 
-def write_study(source: str, target: str | None, out: Path | None) -> Path:
+def write_study(source: str, target: str | None, out: Path | None, told: Mapping[str, Any] | None = None) -> Path:
     """Looks at the data and writes a study file beside the reader; gives its path.
 
+    `told`: what else the study says of its data, by the keys of `data`.
+
     Raises:
-        UserError: the data cannot be read, or the file is there already.
+        UserError: the data cannot be read, the file is there already, or its folder is not.
     """
+    told = told or {}
     name = _name(source)
     path = out or Path(f"{name}.yaml")
     if path.exists():
         raise UserError(f"{path}: is there already; give --out another name")
+    if not path.parent.is_dir():
+        raise UserError(f"--out: {path.parent}: no such folder")
     given = source if source.startswith("sklearn:") else os.path.relpath(source, path.parent)
     if source.endswith("/"):
         given += "/"
-    dataset = load(Data(source=given, target=target), path.parent, "init")
-    write_text(path, _study(name, given, target, dataset))
+    try:
+        data = Data(source=given, target=target, **told)
+    except ValidationError as error:
+        raise UserError(f"--{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}") from None
+    dataset = load(data, path.parent, "init")
+    write_text(path, _study(name, given, target, told, dataset))
     return path
 
 
@@ -36,7 +49,7 @@ def _name(source: str) -> str:
     return stem or "study"
 
 
-def _study(name: str, source: str, target: str | None, dataset: Dataset) -> str:
+def _study(name: str, source: str, target: str | None, told: Mapping[str, Any], dataset: Dataset) -> str:
     metric, others = _metric(dataset)
     commented = [
         (f"name: {_quoted(name)}", "the run folder is runs/NAME"),
@@ -44,6 +57,7 @@ def _study(name: str, source: str, target: str | None, dataset: Dataset) -> str:
         ("data:", ""),
         (f"  source: {_quoted(source)}", ""),
         *([(f"  target: {_quoted(target)}", "")] if target else []),
+        *((f"  {key}: {json.dumps(value, ensure_ascii=False)}", "") for key, value in told.items()),
         (f"  task: {dataset.target.task}", ""),
         ("  split: {validation: 0.2, test: 0.2, seed: 0}", "or {column: …}, {group: …}, {time: …}"),
         (f"net: {'resnet' if dataset.kind == 'images' else 'mlp'}", "or a factory of your own: my_nets:build"),
@@ -56,7 +70,7 @@ def _study(name: str, source: str, target: str | None, dataset: Dataset) -> str:
         ("  lr: {low: 3e-4, high: 1e-2, log: true}", ""),
         ("squeeze:", ""),
         ("  ensemble: 5", "most members"),
-        ("  student: {trials: 4}", "null: none"),
+        ("  student: {trials: 8}", "off: none"),
     ]
     lines = [f"# {note}" for note in dataset.notes]
     lines += [f"{text:<46}  # {comment}" if comment else text for text, comment in commented]

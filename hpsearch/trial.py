@@ -11,19 +11,19 @@ from hpsearch.folder import Folder
 from hpsearch.pack.checkpoint import Record
 from hpsearch.pack.train import Pack, Settings
 from hpsearch.prepare import prepare
-from hpsearch.prepared import Prepared
+from hpsearch.prepared import Overrides, Prepared
 from hpsearch.search.objective import run_objective
 from hpsearch.search.progress import Reporter
 from hpsearch.space import draw
 
 
-def run_trial(path: Path, number: int, report: Reporter) -> Record:
+def run_trial(path: Path, number: int, report: Reporter, overrides: Overrides | None = None) -> Record:
     """Trains trial `number` of a study by the plain loop and tells of each evaluation; writes nothing.
 
     Raises:
         UserError: the study is wrong, or has no such trial.
     """
-    prepared = prepare(path, tell=report.note)
+    prepared = prepare(path, overrides, report.note)
     study, arrays = prepared.study, prepared.arrays
     if not 0 <= number < study.search.trials:
         last = study.search.trials - 1

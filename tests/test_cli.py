@@ -84,3 +84,15 @@ def test_launch_status_and_predict_from_the_command_line(tmp_path: Path) -> None
         == 0
     )
     assert len(out.read_text().splitlines()) == len(frame) + 1
+
+
+def test_a_trial_beyond_the_studys_and_of_another_seed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(STUDIES / "diabetes.yaml")
+    assert call(monkeypatch, "trial", path, "32", "--trials", "33") == 0
+    first = capsys.readouterr().out
+    assert call(monkeypatch, "trial", path, "32", "--trials", "33", "--seed", "1") == 0
+    assert first != capsys.readouterr().out
+    assert call(monkeypatch, "check", path, "--trials", "0") == 2
+    assert "--trials: must be an integer from 1" in capsys.readouterr().err

@@ -53,6 +53,21 @@ def test_a_space_is_for_nothing_else(name: str) -> None:
             with_space(study(name, KINDS[kind]), "classification", kind, 100, "s.yaml")
 
 
+def test_an_mlp_on_images_has_the_size_of_one_and_the_tricks_of_images() -> None:
+    made = with_space(study("recipe", "mlp"), "classification", "images", 2000, "s").params
+    tables = with_space(study("recipe", "mlp"), "classification", "tables", 2000, "s").params
+    assert (
+        made["width"]
+        == tables["width"]
+        != with_space(study("recipe", "resnet"), "classification", "images", 2000, "s").params["width"]
+    )
+    assert "shift" in made
+    assert "head" not in made
+    augmented = with_space(study("augment", "mlp"), "classification", "images", 2000, "s")
+    assert "width" not in augmented.params
+    check_task(augmented, "classification", "s", "images")
+
+
 @pytest.mark.parametrize("name", SPACES)
 def test_it_is_printed_as_it_is_written_with_comments(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -68,6 +68,22 @@ def test_the_study_is_sound(
     assert Path(path).read_text() == text
 
 
+def test_what_the_data_need_is_said_with_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    frame = pd.read_csv("my data.csv").assign(code=np.arange(90) % 4, name=np.arange(90))
+    frame.loc[3, "a b"] = np.nan
+    frame.to_csv("holes.csv", index=False, na_rep="NA")
+    words = ("--missing", "NA", "--categorical", "code", "--drop", "name")
+    assert not init(monkeypatch, "holes.csv", "--target", "y: z", *words)
+    data = prepare(Path("holes.yaml")).study.data
+    assert (data.missing, data.categorical, data.drop) == (["", "NA"], ["code"], ["name"])
+    Image.fromarray(np.zeros((9, 7), dtype=np.uint8)).save(tmp_path / "pets" / "cat" / "other.png")
+    assert not init(monkeypatch, "pets", "--size", "8")
+    assert prepare(Path("pets.yaml")).arrays.input_shape[1:] == (8, 8)
+
+
 @pytest.mark.usefixtures("ray_cluster")
 def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -86,6 +102,8 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (("nothing.csv", "--target", "y"), "nothing.csv: no such file"),
         (("my data.csv",), "init: data.target: is required for a table; choose from a b, c, y: z"),
         (("my data.csv", "--target", "q"), "init: data.target: no column 'q' in my data.csv"),
+        (("my data.csv", "--target", "y: z", "--out", "none/s.yaml"), "--out: none: no such folder"),
+        (("pets", "--size", "9999"), "--size: Input should be less than or equal to 4096"),
     ],
 )
 def test_what_cannot_be_read_is_told_and_nothing_written(

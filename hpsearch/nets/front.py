@@ -14,11 +14,10 @@ _QUANTILES, _MOST_ROWS = 128, 20_000
 
 
 class Select(nn.Module):
-    """Some columns of [N, D].
+    """The share `features` of a table's features: those that tell most of the target, each by itself.
 
-    `features` is the share that is kept: those that tell most of the target by their mutual information with it
-    in the training part (Kraskov et al. 2004, as in scikit-learn). A category is kept as a whole. Fewer inputs
-    overfit less; what tells only together with others is lost.
+    By their mutual information with it in the training part (Kraskov et al. 2004, as in scikit-learn). A category
+    is kept as a whole. Fewer inputs overfit less; what tells only together with others is lost.
     """
 
     columns: Tensor
@@ -32,9 +31,9 @@ class Select(nn.Module):
 
 
 class Quantile(nn.Module):
-    """Numbers by their rank in the training part, as standard normal scores.
+    """Numbers by their rank in the training part, as standard normal scores: `scaling: quantile`.
 
-    `scaling` quantile in place of standard: outliers and skew no longer matter, distances within a tail are lost.
+    Outliers and skew no longer matter, distances within a tail are lost.
     In straight pieces between 128 quantiles (scikit-learn's QuantileTransformer with normal outputs).
     """
 

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 
 class Dropout(nn.Module):
-    """Dropout with probability `p`, whose masks are filled from outside.
+    """Dropout: in training each unit is 0 with this probability, the others grow (Srivastava et al. 2014).
 
-    A mask is a buffer in the shape of the input (0 or 1 / (1 - p)); who trains the net fills it before each step.
-    Until then it is a 0-dim one: nothing is dropped. A layer that a net calls several times in one pass has a
-    mask for each call: `count_calls` before a pass, then `expect` with what was counted.
+    Usual are 0.1 to 0.5. Costs a mask a layer, and slows learning; beside batch norm it is flagged.
     """
 
+    # A mask is a buffer in the shape of the input (0 or 1 / (1 - p)); who trains the net fills it before each
+    # step. Until then it is a 0-dim one: nothing is dropped. A layer that a net calls several times in one pass
+    # has a mask for each call: `count_calls` before a pass, then `expect` with what was counted.
     p: Tensor
     mask: Tensor
 

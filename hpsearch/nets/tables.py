@@ -13,12 +13,13 @@ class TableInput(nn.Module):
     """Numbers as they are or as learned waves, categories as 0/1 columns or as learned vectors. x: [N, D].
 
     `embedding` is the size of a category's vector, 0 for 0/1 columns; a category of fewer values than that stays
-    as it is (Guo & Berkhahn 2016, arXiv 1604.06737). An unknown one is the zero vector, and so is a
-    missing one where training has none missing. `periodic` is
-    the number of waves a number is put through, 0 for none: sines and cosines of learned frequencies, then a
-    linear layer that all numbers share and a ReLU (Gorishniy et al. 2022, arXiv 2203.05556, PLR-lite);
-    `periodic_scale` is the spread of the first frequencies, sensibly 0.01 to 10. Both cost the way forward by
-    hand: they go by vmap.
+    as it is (Guo & Berkhahn 2016, arXiv 1604.06737). An unknown one is the zero vector, and so is a missing one
+    where training has none missing.
+
+    `periodic` is the number of waves that a number is put through, 0 for none: sines and cosines of learned
+    frequencies, then a linear layer that all numbers share and a ReLU (Gorishniy et al. 2022, arXiv 2203.05556,
+    PLR-lite); `periodic_scale` is the spread of the first frequencies, sensibly 0.01 to 10. Both are slower: such
+    nets go forward by vmap.
     """
 
     def __init__(self, inputs: int, layout: Layout | None, embedding: int, periodic: int, scale: float) -> None:

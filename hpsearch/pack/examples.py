@@ -42,10 +42,11 @@ def passed(x: np.ndarray, front: nn.Module | None) -> np.ndarray:
 
 
 def share_of(arrays: Arrays, share: float, seed: int) -> np.ndarray | None:
-    """The places of a share of the training examples, the same for every trial of a study; None of all.
+    """The training examples that a trial may see, by their places; None where that is all.
 
-    `train_share` answers what more data would buy: a learning curve over shares. Smaller shares are parts of
-    larger ones; extra data stay whole. What the inputs and the targets are scaled by is known from all.
+    `train_share` of them, the same ones for every trial of a study; smaller shares are parts of larger ones. It
+    answers what more data would buy: a learning curve. Extra data stay whole. What the inputs and the targets are
+    scaled by is known from all.
     """
     own, count = len(arrays.train.own_y), len(arrays.train.y)
     if share >= 1:

@@ -34,10 +34,10 @@ def first_net(factory: Factory, params: Mapping[str, Any], arrays: Arrays, shape
 
 
 def body_of(rows: Rows, outputs: int) -> torch.Tensor:
-    """The places in a row of θ of all parameters but the last linear layer's, int64 [P'].
+    """All of a net but its last linear layer, held for the first `frozen_epochs`; places in a row of θ, int64.
 
-    Held for the first `frozen_epochs` of a run that starts from pretrained weights, so that a new head learns
-    before it moves what it stands on. Batch norms go on estimating. Structural.
+    For runs that start from pretrained weights (`init_from`): a new head learns before it moves what it stands on.
+    Batch norms go on estimating.
     """
     net = rows.modules[0]
     last = last_linear(net, outputs)

@@ -50,9 +50,9 @@ def moved(
 
 
 def grown(progress: float, start: int, full: int) -> int:
-    """Pixels a side of training images that grow: even, `start` at first, `full` from the middle of the run on.
+    """Training images that grow: pixels a side, even, from `image_start` to their full size at mid-run.
 
-    `image_start` is the first size (Howard 2018, fast.ai's progressive resizing; Tan & Le 2021, EfficientNetV2).
+    (Howard 2018, fast.ai's progressive resizing; Tan & Le 2021, EfficientNetV2).
     Early epochs then cost less, in the square of the size. For nets that take any size: a pooled head. Evaluation
     has the full size throughout. Structural, and so are the epochs beside it: the rows of a pack grow together.
     """
@@ -111,7 +111,7 @@ def swapped(x_KND: Tensor, swap_noise_K: Tensor, feature_D: Tensor, u_KN2F: Tens
     """Swap noise: with this probability a feature is that of another example of the batch.
 
     Keeps each feature's own distribution (Porto Seguro's winning autoencoder, Jahrer 2017; Bahri et al. 2022,
-    SCARF). Usual are 0.05 to 0.3. `feature_D` says which feature a column belongs to: a category moves as a whole.
+    SCARF). Usual are 0.05 to 0.3. A category moves as a whole (`feature_D` tells the columns of one).
     """
     examples = x_KND.shape[1]
     swaps_KNF = u_KN2F[:, :, 0] < swap_noise_K.view(-1, 1, 1)
