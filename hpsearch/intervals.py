@@ -7,6 +7,7 @@ from torch import Tensor
 from hpsearch.metrics import METRICS, OURS
 
 _RESAMPLES, _OF_OWN = 1000, 100  # somebody's metric may take long
+_DRAWN = 2e7  # examples of all resamples together, but for the first hundred
 
 
 def scores(predictions_K: Tensor, truth: Tensor, metric: str) -> Tensor:
@@ -29,6 +30,8 @@ def ahead(a: np.ndarray, b: np.ndarray, y: np.ndarray, metric: str) -> float:
 def ahead_95(a: np.ndarray, b: np.ndarray, y: np.ndarray, metric: str, seed: int = 0) -> tuple[float, float]:
     """The ends of the 95 % interval of that (percentiles; Efron 1979)."""
     rng = np.random.default_rng(seed)
-    draws = [rng.integers(len(y), size=len(y)) for _ in range(_RESAMPLES if metric in OURS else _OF_OWN)]
+    most = _RESAMPLES if metric in OURS else _OF_OWN
+    resamples = max(min(most, int(_DRAWN / len(y))), _OF_OWN)
+    draws = (rng.integers(len(y), size=len(y)) for _ in range(resamples))
     low, high = np.nanquantile([ahead(a[rows], b[rows], y[rows], metric) for rows in draws], [0.025, 0.975])
     return float(low), float(high)

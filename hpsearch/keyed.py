@@ -52,6 +52,13 @@ def permutations(keys_K: np.ndarray, n: int) -> np.ndarray:
     return np.stack(rows)
 
 
+def sample(count: int, most: int) -> np.ndarray:
+    """Places of at most so many of `count` items, in order; always the same ones, int64."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
+
+
 def uniforms(keys_K: np.ndarray, n: int) -> np.ndarray:
     """n uniform numbers in [0, 1) for each key, float64 [K, n]."""
     return np.stack([np.random.Generator(np.random.Philox(key=int(k))).random(n) for k in keys_K])

@@ -147,7 +147,11 @@ class Own:
         def score(prediction_K: Tensor, target: Tensor) -> Tensor:
             rows = prediction_K.exp() if prediction_K.dim() == 3 else prediction_K
             y = target.cpu().numpy()
-            found = [float(function(row.double().cpu().numpy(), y)) for row in rows]
+            whole = rows.flatten(1).isfinite().all(1).tolist()  # a row that diverged has no score
+            found = [
+                float(function(row.double().cpu().numpy(), y)) if fine else float("nan")
+                for row, fine in zip(rows, whole, strict=True)
+            ]
             return torch.tensor(found, dtype=torch.float64, device=prediction_K.device)
 
         METRICS[self.spec] = Metric(score, "any", self.direction)

@@ -5,11 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from hpsearch import ready
 from hpsearch.code import Code, Reference, find, is_code
-from hpsearch.data.load import Dataset, load
+from hpsearch.data.cuts import cuts
+from hpsearch.data.dataset import Arrays
+from hpsearch.data.load import MOST_BYTES, Dataset, load
 from hpsearch.data.relevance import relevance
 from hpsearch.data.sources import names_code
 from hpsearch.errors import UserError
@@ -76,17 +79,30 @@ def prepare(
     arrays = dataset.arrays(metric)
     if space.lowest("features") < 1:
         arrays = replace(arrays, relevance=relevance(arrays))
+    if space.highest("pieces") > 1:
+        arrays = replace(arrays, cuts=_cuts(arrays, int(space.highest("pieces")), place))
     if study.init_from is not None:
         weights = read_weights(path.parent / study.init_from, f"{place}: init_from")
         arrays = replace(arrays, weights=weights)
     prepared = Prepared(study, place, base, net, codes, own_metric, None, space, dataset, arrays)
-    if scorer is not None:
-        try_metric(prepared, scorer)
+    try_metric(prepared, scorer)
     if takes is not None:
         try_net(prepared)
     if arrays.weights is not None:
         try_weights(prepared, tell)
     return prepared
+
+
+def _cuts(arrays: Arrays, most: int, place: str) -> dict[int, np.ndarray]:
+    """What pieces need, where they fit into the memory."""
+    found = cuts(arrays, most)
+    columns = sum(len(points) - 1 for points in found.values())
+    if columns * len(arrays.train.y) * 4 > MOST_BYTES:
+        raise UserError(
+            f"{place}: params.pieces: {most} pieces of {len(found)} numbers in {len(arrays.train.y)} rows are "
+            f"{columns} inputs more, which would fill the memory; choose fewer"
+        )
+    return found
 
 
 def _without_training(study: Study) -> Study:

@@ -16,8 +16,8 @@ from hpsearch.pack.pretrained import start_from
 from hpsearch.prepared import Prepared
 
 
-def try_metric(prepared: Prepared, code: Code) -> None:
-    """Scores a constant prediction of the validation part.
+def try_metric(prepared: Prepared, code: Code | None) -> None:
+    """Scores a constant prediction of the validation part; `code`: of a metric of the user's own.
 
     Raises:
         UserError: it fails, or gives no number.
@@ -26,7 +26,15 @@ def try_metric(prepared: Prepared, code: Code) -> None:
     rows, classes = len(y), target.outputs
     even = torch.full((1, rows, classes), -math.log(classes))
     prediction = even if target.task == "classification" else torch.full((1, rows), target.mean).double()
-    where = f"{prepared.place}: search.metric: {code.spec}"
+    metric = prepared.arrays.metric
+    where = f"{prepared.place}: search.metric: {metric}"
+    if code is None:
+        if not bool(METRICS[metric].score(prediction, y).isfinite().all()):
+            raise UserError(
+                f"{where} is not defined on the {rows} validation rows, which have too few different answers; "
+                "split otherwise, or choose another metric"
+            )
+        return
     try:
         value = float(METRICS[code.spec].score(prediction, y)[0])
     except Exception as error:

@@ -8,6 +8,7 @@ import pytest
 
 import hpsearch
 from hpsearch.errors import UserError
+from hpsearch.pack.train import Pack, Settings
 from hpsearch.prepare import prepare
 
 METRICS = """
@@ -29,6 +30,12 @@ def raises(probability, target):
 
 def nan(probability, target):
     return float("nan")
+
+
+def finite(probability, target):
+    if not np.isfinite(probability).all():
+        raise ValueError("Input contains NaN")
+    return twos(probability, target)
 
 
 def words(probability, target):
@@ -88,7 +95,7 @@ def test_a_regressions_metric_sees_values_in_their_units(write: Any) -> None:
         ("raises", "failed: IndexError: index 11 is out of bounds"),
         ("nan", "gave NaN for a constant prediction"),
         ("words", "failed: ValueError: could not convert string to float: 'good'"),
-        ("absent", "has no function 'absent'; choose from nan, off, raises"),
+        ("absent", "has no function 'absent'; choose from finite, nan, off, raises"),
     ],
 )
 def test_one_that_does_not_work_is_refused(name: str, said: str, write: Any) -> None:
@@ -97,3 +104,14 @@ def test_one_that_does_not_work_is_refused(name: str, said: str, write: Any) -> 
         prepare(path)
     assert str(caught.value).startswith(f"{path}: search.metric: ")
     assert said in str(caught.value)
+
+
+def test_a_row_that_diverged_does_not_fail_the_others(write: Any) -> None:
+    prepared = prepare(write("finite"))
+    rows = [prepared.params(0) | {"lr": lr} for lr in (1e-3, 1e30)]
+    settings = Settings(0, prepared.net.factory(), "loop")
+    pack = Pack.start(settings, prepared.arrays, [0, 1], rows)
+    pack.train()
+    failures = {state.record.trial: state.record.failure for state in pack.done}
+    assert failures[0] is None
+    assert str(failures[1]).startswith("the training loss became ")

@@ -59,3 +59,25 @@ def test_images_begin_smaller_than_they_are(start: int, tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="image_start: must be from 4 to below 28, the images' width"):
         prepare(path)
+
+
+def test_a_metric_that_the_validation_part_leaves_undefined_is_refused(tmp_path: Path) -> None:
+    part = np.repeat(["train", "validation", "test"], [40, 10, 10])
+    y = np.where(part == "validation", 1, np.arange(60) % 2)
+    pd.DataFrame({"a": np.arange(60), "y": y, "part": part}).to_csv(tmp_path / "d.csv", index=False)
+    (tmp_path / "s.yaml").write_text(
+        "name: s\ndata: {source: d.csv, target: y, split: {column: part}}\n"
+        "search: {metric: auroc}\nparams: {batch_size: 8}\n"
+    )
+    with pytest.raises(UserError, match=r"search\.metric: auroc is not defined on the 10 validation rows"):
+        prepare(tmp_path / "s.yaml")
+
+
+def test_pieces_that_would_fill_the_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", x=rng.normal(size=(300, 4)), y=rng.normal(size=300))
+    (tmp_path / "s.yaml").write_text("name: s\ndata: {source: d.npz}\nparams: {pieces: [off, 16]}\n")
+    assert prepare(tmp_path / "s.yaml").arrays.cuts is not None
+    monkeypatch.setattr("hpsearch.prepare.MOST_BYTES", 10_000)
+    with pytest.raises(UserError, match=r"params\.pieces: 16 pieces of 4 numbers in 180 rows are "):
+        prepare(tmp_path / "s.yaml")

@@ -3,33 +3,36 @@
 import numpy as np
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from hpsearch import keyed
+from hpsearch.data.dataset import Arrays
+
 _MOST_ROWS = 20_000
 _FEWEST = 5  # rows of a piece, or one in a thousand
 
 
-def cuts(
-    x_ND: np.ndarray, y_N: np.ndarray, number_D: np.ndarray, most: int, is_classification: bool
-) -> dict[int, np.ndarray]:
-    """Of each number that a tree of at most so many leaves cuts: the ends of its pieces in order, float32.
+def cuts(arrays: Arrays, most: int) -> dict[int, np.ndarray]:
+    """Of each number that a tree of at most so many leaves cuts: its ends, then its cuts, the most telling first.
 
-    x: training rows as they enter; `number_D` tells which columns are numbers. The classes are balanced.
+    float32, by column of the training inputs; extra data have no say. The classes are balanced. The first n of
+    these cuts are those of a tree of n + 1 leaves, since trees grow at their best leaf.
     """
-    step = max(len(x_ND) // _MOST_ROWS, 1)
-    x_ND, y_N = x_ND[::step], y_N[::step]
-    if most < 2:
-        return {}
-    limits = {"max_leaf_nodes": most, "min_samples_leaf": max(_FEWEST, len(y_N) // 1000), "random_state": 0}
+    own = arrays.train.own_places
+    rows = own[keyed.sample(len(own), _MOST_ROWS)]
+    x, y = arrays.train.x[rows], arrays.target.scaled(arrays.train.y[rows])
+    number = np.ones(x.shape[1], dtype=bool) if arrays.layout is None else arrays.layout.number
+    limits = {"max_leaf_nodes": most, "min_samples_leaf": max(_FEWEST, len(y) // 1000), "random_state": 0}
     found = {}
-    for column in np.flatnonzero(number_D).tolist():
-        values = x_ND[:, column : column + 1]
+    for column in np.flatnonzero(number).tolist():
+        values = x[:, column : column + 1]
         tree = (
             DecisionTreeClassifier(class_weight="balanced", **limits)
-            if is_classification
+            if arrays.target.task == "classification"
             else DecisionTreeRegressor(**limits)
         )
-        inner = tree.fit(values, y_N).tree_
-        between = inner.threshold[inner.feature >= 0]
-        ends = np.unique(np.array([values.min(), *between, values.max()], dtype=np.float32))
-        if len(ends) > 2:
-            found[column] = ends
+        grown = tree.fit(values, y).tree_
+        inner = np.flatnonzero(grown.children_left >= 0)
+        inner = inner[np.argsort(grown.children_left[inner])]  # leaves are split in the order of their children
+        if len(inner):
+            ends = [values.min(), values.max()]
+            found[column] = np.array([*ends, *grown.threshold[inner]], dtype=np.float32)
     return found

@@ -34,6 +34,11 @@ class Part:
         """The targets without those of extra data."""
         return self.y if self.extra is None else self.y[~self.extra]
 
+    @property
+    def own_places(self) -> np.ndarray:
+        """The places of all but extra data, int64."""
+        return np.arange(len(self.y)) if self.extra is None else np.flatnonzero(~self.extra)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -70,6 +75,7 @@ class Arrays:
     teacher: np.ndarray | None = None
     layout: Layout | None = None  # of a table
     relevance: np.ndarray | None = None  # of each feature, where a study chooses by it
+    cuts: Mapping[int, np.ndarray] | None = None  # of columns' ranges, where a study encodes numbers in pieces
     weights: Mapping[str, np.ndarray] | None = None  # that nets start from, by the names of their tensors
 
     @property

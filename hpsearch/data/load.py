@@ -18,7 +18,7 @@ from hpsearch.errors import UserError, choices
 from hpsearch.study import Data
 
 _MOST_INTEGER_CLASSES = 20
-_MOST_BYTES = 8e9  # of a table's inputs
+MOST_BYTES = 8e9  # of a table's inputs
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
 def _refuse_too_wide(schema: preprocess.TableSchema, rows: int, place: str) -> None:
     """Words become a column each: those that name rows would fill the memory."""
     widths = {c.name: len(c.categories) for c in schema.columns if isinstance(c, preprocess.Category)}
-    if sum(widths.values()) * rows * 4 > _MOST_BYTES:
+    if sum(widths.values()) * rows * 4 > MOST_BYTES:
         name = max(widths, key=lambda name: widths[name])
         raise UserError(
             f"{place}: the column {name!r} has {widths[name]} words in {rows} rows, each an input of its "

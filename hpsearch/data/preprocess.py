@@ -15,6 +15,7 @@ import pandas as pd
 from hpsearch.errors import UserError
 from hpsearch.nets.shape import Layout
 
+_ROUNDING = 1e-12  # of a feature's size: what varies by less is constant
 _AT_ONCE = 256  # rows of arrays, which may be large images
 _OTHER_COLUMN = "name the word in data.missing, or the column in data.categorical"
 
@@ -203,12 +204,14 @@ def fit_array(x: np.ndarray, train: np.ndarray) -> ArraySchema:
     mean = sum(x[some].sum(axes, dtype=np.float64) for some in runs) / count
     apart = (x[some] - mean.reshape(-1, *(1,) * (x.ndim - 2)) for some in runs)
     std = np.sqrt(sum(np.square(block).sum(axes) for block in apart) / count)
-    return ArraySchema(x.shape[1:], tuple(mean.tolist()), tuple(np.where(std > 1e-12, std, 1.0).tolist()))
+    size = np.max([np.abs(x[some]).max(axes) for some in runs], axis=0)
+    std = np.where(std > _ROUNDING * size, std, 1.0)
+    return ArraySchema(x.shape[1:], tuple(mean.tolist()), tuple(std.tolist()))
 
 
 def _spread(values: np.ndarray) -> float:
     std = float(values.std())
-    return std if std > 1e-12 * max(1.0, float(np.abs(values).max())) else 1.0
+    return std if std > _ROUNDING * float(np.abs(values).max()) else 1.0
 
 
 def to_json(schema: Schema) -> dict[str, Any]:

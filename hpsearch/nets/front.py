@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from hpsearch import keyed
+
 _QUANTILES, _MOST_ROWS = 128, 20_000
 
 
@@ -44,7 +46,7 @@ class Quantile(nn.Module):
     def __init__(self, x_ND: np.ndarray, number_D: np.ndarray) -> None:
         super().__init__()
         columns = np.flatnonzero(number_D)
-        some = x_ND[:: max(len(x_ND) // _MOST_ROWS, 1)]
+        some = x_ND[keyed.sample(len(x_ND), _MOST_ROWS)]
         pieces = [_pieces(some[:, d].astype(np.float64)) for d in columns]
         most = max((len(knots) for knots, _ in pieces), default=1)
         padded = [[np.pad(part, (0, most - len(part)), mode="edge") for part in piece] for piece in pieces]
@@ -79,24 +81,26 @@ class Pieces(nn.Module):
     `pieces` is the most that a number's range is cut into, where a decision tree on that number alone cuts it to
     predict the target, balanced by class (Gorishniy, Rubachev & Babenko 2022, arXiv 2203.05556: piecewise linear
     encoding, with bins that see the target). A net then bends where the target does, as trees do; 8 to 32. Costs
-    wider inputs; on few rows it overfits. A number that the tree leaves whole gets no pieces.
+    wider inputs; on few rows it overfits. A number that the tree leaves whole gets no pieces. Noise comes first: a
+    noisy number has the pieces of what it is then.
     """
 
     numbers: Tensor
     left: Tensor
     width: Tensor
 
-    def __init__(self, cuts: Mapping[int, np.ndarray]) -> None:
-        """`cuts`: of a column, the ends of its pieces in order, float32."""
+    def __init__(self, ends: Mapping[int, np.ndarray]) -> None:
+        """`ends`: of a column, where its pieces begin and end, in order, float32."""
         super().__init__()
-        columns = [np.full(len(ends) - 1, column) for column, ends in cuts.items()]
+        columns = [np.full(len(points) - 1, column) for column, points in ends.items()]
         self.register_buffer("numbers", torch.from_numpy(np.concatenate(columns)))
-        self.register_buffer("left", torch.from_numpy(np.concatenate([ends[:-1] for ends in cuts.values()])))
-        self.register_buffer("width", torch.from_numpy(np.concatenate([np.diff(ends) for ends in cuts.values()])))
+        self.register_buffer("left", torch.from_numpy(np.concatenate([points[:-1] for points in ends.values()])))
+        self.register_buffer("width", torch.from_numpy(np.concatenate([np.diff(p) for p in ends.values()])))
 
     def forward(self, x: Tensor) -> Tensor:
-        given = x.index_select(1, self.numbers)
-        return torch.cat([x, ((given - self.left.to(x.dtype)) / self.width.to(x.dtype)).clamp(0, 1)], 1)
+        """x: [..., D], to [..., D and a column for each piece]."""
+        given = x.index_select(-1, self.numbers)
+        return torch.cat([x, ((given - self.left.to(x.dtype)) / self.width.to(x.dtype)).clamp(0, 1)], -1)
 
 
 class Resize(nn.Module):

@@ -4,6 +4,7 @@ Shapes: K rows, N examples of a batch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hpsearch import keyed
+from hpsearch.nets.front import Pieces
 from hpsearch.nets.shape import Layout
 from hpsearch.pack.draws import Draws, normals
 from hpsearch.pack.examples import Batch
@@ -35,13 +37,15 @@ class Augment:
         seed: int,
         layout: Layout | None,
         like: Tensor,
+        pieces: Pieces | None = None,
     ) -> None:
-        """`layout` tells a table's columns; `like`: the device and the precision."""
+        """`layout` tells a table's columns; `like`: the device and the precision; `pieces` encoded its numbers."""
         self._keys = {use: keyed.keys(seed, trials, use) for use in ("augment", "noise", "swap")}
         self._params = list(params)
         self._like = like
         self._feature_D = None if layout is None else torch.from_numpy(layout.feature).to(like.device)
         self._number_D = None if layout is None else torch.from_numpy(layout.number).to(like)
+        self._pieces = None if pieces is None else deepcopy(pieces).to(like)
         self._set_columns()
 
     def _set_columns(self) -> None:
@@ -96,7 +100,14 @@ class Augment:
         if self._on["noise"]:
             normal = normals(self._uniforms("noise", x[0].numel(), epochs, step)).reshape(x.shape)
             x = augment.noisy(x, s["noise"], normal if self._number_D is None else normal * self._number_D)
+            if self._pieces is not None:  # else the clean numbers could be read off them
+                x = self._rows_with(("noise",), x, self._encoded)
         return x
+
+    def _encoded(self, x: Tensor, _rows: Tensor) -> Tensor:
+        assert self._pieces is not None
+        encoded: Tensor = self._pieces(x[..., : -len(self._pieces.numbers)])
+        return encoded
 
     def _rows_with(self, names: Sequence[str], x: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """The inputs, changed in the rows that have one of these tricks."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from hpsearch.data.dataset import Arrays
@@ -12,31 +13,40 @@ from hpsearch.nets.front import Pieces, Quantile, Resize, Select
 from hpsearch.nets.shape import Layout, Shape
 
 
-def front_of(params: Mapping[str, Any], arrays: Arrays) -> tuple[nn.Module | None, Shape]:
+def front_of(params: Mapping[str, Any], arrays: Arrays) -> tuple[nn.Sequential | None, Shape]:
     """What these params put before the net, if anything, and the shape of what then enters it."""
     shape = Shape(arrays.input_shape, arrays.target.outputs, arrays.layout)
     stages: list[nn.Module] = []
-    x = arrays.train.x
-    if params["features"] < 1:
-        columns = _kept(params["features"], arrays)
-        stages.append(Select(columns))
-        x = x[:, columns]
-        shape = Shape((len(columns),), shape.outputs, _of_columns(shape.layout, columns))
-    layout = shape.layout or Layout(np.arange(x.shape[1]), np.ones(x.shape[1], dtype=bool))
-    if params["pieces"]:
-        found = _cuts(x, arrays, layout.number, params["pieces"])
-        if found:
-            pieces = Pieces(found)
-            stages.append(pieces)
-            shape = _wider(shape, layout, pieces.numbers.numpy())
-    if params["scaling"] == "quantile":
-        stages.append(Quantile(x, layout.number))
-    if params["image_size"]:
+    if len(shape.inputs) == 1:
+        shape = _of_numbers(params, arrays, shape, stages)
+    elif params["image_size"]:
         size = int(params["image_size"])
         channels, height, width = shape.inputs
         stages.append(Resize(height, width, size))
         shape = replace(shape, inputs=(channels, size, size))
     return (nn.Sequential(*stages).eval() if stages else None), shape
+
+
+def _of_numbers(params: Mapping[str, Any], arrays: Arrays, shape: Shape, stages: list[nn.Module]) -> Shape:
+    """Chosen features, then their scale, then their pieces on it; adds to the stages."""
+    own = slice(None) if arrays.train.extra is None else arrays.train.own_places
+    x, columns = arrays.train.x[own], np.arange(shape.inputs[0])
+    if params["features"] < 1:
+        columns = _kept(params["features"], arrays)
+        stages.append(Select(columns))
+        x = x[:, columns]
+        shape = Shape((len(columns),), shape.outputs, _of_columns(shape.layout, columns))
+    layout = shape.layout or Layout(np.arange(len(columns)), np.ones(len(columns), dtype=bool))
+    scale: nn.Module = nn.Identity()
+    if params["scaling"] == "quantile":
+        scale = Quantile(x, layout.number)
+        stages.append(scale)
+    ends = _ends(arrays, columns, params["pieces"], scale) if params["pieces"] > 1 else {}
+    if not ends:
+        return shape
+    pieces = Pieces(ends)
+    stages.append(pieces)
+    return _wider(shape, layout, pieces.numbers.numpy())
 
 
 def _kept(share: float, arrays: Arrays) -> np.ndarray:
@@ -48,12 +58,18 @@ def _kept(share: float, arrays: Arrays) -> np.ndarray:
     return np.flatnonzero(np.isin(feature_D, best))
 
 
-def _cuts(x: np.ndarray, arrays: Arrays, number_D: np.ndarray, most: int) -> dict[int, np.ndarray]:
-    from hpsearch.data.cuts import cuts  # with scikit-learn, which where torch alone is wanted need not be
-
-    train = arrays.train
-    own = slice(None) if train.extra is None else ~train.extra
-    return cuts(x[own], train.own_y, number_D, most, arrays.target.task == "classification")
+def _ends(arrays: Arrays, columns: np.ndarray, most: int, scale: nn.Module) -> dict[int, np.ndarray]:
+    """The ends of at most so many pieces of each of these columns, on their scale."""
+    assert arrays.cuts is not None
+    found = {}
+    for place, column in enumerate(columns.tolist()):
+        points = np.sort(arrays.cuts.get(column, np.zeros(0, dtype=np.float32))[: most + 1])
+        given = torch.zeros(len(points), len(columns))
+        given[:, place] = torch.from_numpy(points)
+        scaled = np.unique(scale(given)[:, place].numpy())
+        if len(scaled) > 2:
+            found[place] = scaled
+    return found
 
 
 def _wider(shape: Shape, layout: Layout, numbers: np.ndarray) -> Shape:

@@ -106,7 +106,7 @@ def _measure(
 
 
 def _bytes(pack: Pack) -> float:
-    """θ, its gradient, moments, workspace and best copy, and three times what the layers put out."""
+    """θ, its gradient, moments, workspace and best copy, three times what the layers put out, the order."""
     outputs: list[int] = []
     net = pack.rows.modules[0]
     leaves = [m for m in net.modules() if not list(m.children())]
@@ -117,7 +117,8 @@ def _bytes(pack: Pack) -> float:
         hook.remove()
     itemsize = pack.rows.theta.element_size()
     kept = int(np.prod(pack.examples.y_validation.shape)) * pack.arrays.target.outputs
-    return float(itemsize * (7 * pack.rows.theta.shape[1] + 3 * sum(outputs) + 2 * kept))
+    order = 16 * len(pack.examples) if pack.settings.device == "cpu" else 0
+    return float(itemsize * (7 * pack.rows.theta.shape[1] + 3 * sum(outputs) + 2 * kept) + order)
 
 
 def _numel(out: Any) -> int:

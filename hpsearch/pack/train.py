@@ -17,7 +17,7 @@ from torch import Tensor
 from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
 from hpsearch.metrics import METRICS, PROPER
-from hpsearch.nets.front import resampling
+from hpsearch.nets.front import Pieces, resampling
 from hpsearch.nets.shape import Factory
 from hpsearch.pack import snapshots
 from hpsearch.pack.augment import Augment
@@ -84,7 +84,8 @@ class Pack:
         self.snapshots = [snapshots.of_state(state.tensors) for state in states]
         self._restore(states)
         self._make_columns()
-        self.augment = Augment(params, trials, settings.seed, shape.layout, self.rows.theta)
+        pieces = next((stage for stage in front or () if isinstance(stage, Pieces)), None)
+        self.augment = Augment(params, trials, settings.seed, shape.layout, self.rows.theta, pieces)
         self.chance = Chance(self.rows, settings.seed, trials, self.examples.x[: self.batch])
 
     @classmethod

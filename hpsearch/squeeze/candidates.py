@@ -94,8 +94,9 @@ def net_of(candidate: Candidate, net: Net, arrays: Arrays) -> nn.Module:
 
 def predict(net: nn.Module, x: np.ndarray, target: Target) -> np.ndarray:
     """Log-probabilities [N, C] float32, or values [N] float64 in the target's units."""
+    at_once = 512 if x.ndim == 4 else 8192  # what layers put out of images is large
     with torch.no_grad():
-        outputs = torch.cat([net(part) for part in torch.from_numpy(np.array(x)).split(8192)])
+        outputs = torch.cat([net(part) for part in torch.from_numpy(np.array(x)).split(at_once)])
     if target.task == "classification":
         return log_softmax(outputs, dim=-1).numpy()
     return (outputs.squeeze(-1).double() * target.std + target.mean).numpy()

@@ -145,7 +145,7 @@ def test_dropped_columns_are_no_inputs(tmp_path: Path) -> None:
 
 
 def test_names_of_rows_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpsearch.data.load._MOST_BYTES", 5000)
+    monkeypatch.setattr("hpsearch.data.load.MOST_BYTES", 5000)
     frame = table(TWO, name=[f"row {i}" for i in range(N)])
     said = r"the column 'name' has 36 words in 60 rows, .* leave it out \(data\.drop: \[name\]\)"
     with pytest.raises(UserError, match=said):

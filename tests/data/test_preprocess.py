@@ -164,3 +164,16 @@ ARRAYS = st.lists(FLOATS, min_size=1, max_size=3).map(lambda v: ArraySchema((len
 @given(TABLES | ARRAYS)
 def test_a_schema_goes_through_json_unchanged(schema: TableSchema | ArraySchema) -> None:
     assert from_json(json.loads(json.dumps(to_json(schema)))) == schema
+
+
+@pytest.mark.parametrize("size", [1e-19, 1.0, 1e9])
+def test_what_is_constant_does_not_depend_on_the_unit(size: float) -> None:
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.normal(size=2000), np.full(2000, 1e6 + 0.1)], 1) * size
+    scaled = fit_array(x, np.arange(2000)).transform(x, "s")
+    assert scaled[:, 0].std() == pytest.approx(1, abs=1e-3)
+    assert np.abs(scaled[:, 1]).max() < 1e-3
+    table = pd.DataFrame({"a": x[:, 0], "b": x[:, 1]})
+    scaled = fit_table(table, [], np.arange(2000), "s").transform(table, "s")
+    assert scaled[:, 0].std() == pytest.approx(1, abs=1e-3)
+    assert np.abs(scaled[:, 1]).max() < 1e-3

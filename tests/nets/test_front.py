@@ -125,14 +125,17 @@ def test_a_net_gets_pieces_beside_its_numbers_and_they_belong_to_their_feature()
     y = (np.abs(x[:, 0]) > 1).astype(np.int64)
     layout = Layout(np.array([0, 1, 2]), np.array([True, False, True]))
     arrays = arrays_of(x, y, layout)
+    arrays = replace(arrays, cuts=cuts(arrays, 4))
     front, shape = front_of({**DEFAULTS, "pieces": 4, "scaling": "quantile"}, arrays)
     entering = front(torch.from_numpy(x))
     assert entering.shape == (400, *shape.inputs)
     assert shape.layout.number.tolist() == [True, False, True] + [False] * (shape.inputs[0] - 3)
     assert set(shape.layout.feature[3:].tolist()) <= {0, 2}
     assert shape.layout.categories() == [[1]]
-    ends = cuts(x, y, layout.number, 4, is_classification=True)[0]
-    assert {-1, 1} <= set(np.round(ends, 1))  # where the target changes
+    assert 0 < float(entering[:, 3:].mean()) < 1
+    plain = front_of({**DEFAULTS, "pieces": 4}, arrays)[0]
+    begun = plain(torch.from_numpy(x))[:, 3:] > 0
+    assert float((begun == (entering[:, 3:] > 0)).float().mean()) > 0.98  # ranks keep the order but at the ends
     assert front_of({**DEFAULTS, "pieces": 1}, arrays)[0] is None
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from hpsearch.data.cuts import cuts
 from hpsearch.data.dataset import Arrays, Part, Target
 from hpsearch.nets.shape import Layout
 from hpsearch.pack.examples import Batch
+from hpsearch.pack.front import front_of
 from hpsearch.pack.train import Pack
 from hpsearch.tricks.losses import Targets
 
@@ -142,3 +144,16 @@ def test_a_regressions_targets_are_mixed_as_values(make_arrays, make_params, tra
     arrays = make_arrays("regression")
     (state,) = train(arrays, [make_params(mixup=0.3, epochs=12)])
     assert state.record.best["rmse"] < arrays.validation.y.std()
+
+
+def test_noise_is_added_before_a_number_is_encoded_in_pieces(make_arrays, make_params, settings):
+    arrays = make_arrays()
+    arrays = replace(arrays, cuts=cuts(arrays, 6))
+    rows = [make_params(pieces=6, noise=noise) for noise in (0.0, 0.5)]
+    pack = Pack.start(settings(), arrays, [0, 1], rows)
+    order = np.tile(np.arange(20), (2, 1))
+    entering = pack.entering(order, 0).x
+    front, _ = front_of(rows[0], arrays)
+    assert torch.equal(entering[0], front(torch.from_numpy(arrays.train.x[:20].copy())))
+    assert not torch.equal(entering[1], entering[0])
+    assert torch.equal(entering[1], front(entering[1, :, :6]))

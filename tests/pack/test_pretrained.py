@@ -12,7 +12,7 @@ from hpsearch.errors import UserError
 from hpsearch.nets.build import NETS
 from hpsearch.nets.shape import Shape
 from hpsearch.pack.first import first_net
-from hpsearch.pack.net import trained
+from hpsearch.pack.net import trained, whole_net
 from hpsearch.pack.pretrained import read_weights, start_from
 from hpsearch.pack.train import Pack
 
@@ -44,6 +44,32 @@ def test_what_was_loaded_and_what_is_drawn_is_named(arrays, make_params, pretrai
     loaded, drawn = start_from(net, pretrained)
     assert drawn == ["head.weight", "head.bias"]
     assert {"blocks.0.linear.weight", "blocks.1.norm.running_mean"} <= set(loaded)
+
+
+@pytest.mark.parametrize("given", [{"loss": "binary"}, {"scaling": "quantile"},
+                                   {"loss": "binary", "scaling": "quantile"}])  # fmt: skip
+def test_an_exports_net_is_found_behind_its_front_and_before_its_sigmoid(
+    given, arrays, make_params, train, tmp_path
+):
+    params = make_params(**given)
+    (state,) = train(arrays, [params])
+    whole = whole_net(NETS["mlp"], state, arrays)
+    save_file({f"member.0.{name}": t.contiguous() for name, t in whole.state_dict().items()}, tmp_path / "m")
+    net = first_net(NETS["mlp"], params, arrays, Shape(arrays.input_shape, 3), 5)
+    loaded, drawn = start_from(net, read_weights(tmp_path / "m", "s"))
+    assert drawn == []
+    assert {"head.weight", "blocks.0.linear.weight"} <= set(loaded)
+
+
+def test_a_gate_is_the_trials_own(arrays, make_params, train):
+    (state,) = train(arrays, [make_params(skip=True, depth=3)])
+    given = trained(NETS["mlp"], state, Shape(arrays.input_shape, 3)).state_dict()
+    weights = {name: tensor.numpy() for name, tensor in given.items()}
+    for skip in (False, True):
+        params = make_params(skip=skip, depth=3)
+        net = first_net(NETS["mlp"], params, replace(arrays, weights=weights), Shape(arrays.input_shape, 3), 5)
+        gates = {float(tensor) for name, tensor in net.state_dict().items() if name.endswith("gate")}
+        assert gates == {float(skip)}
 
 
 def test_a_net_that_starts_well_begins_well(arrays, make_params, train, pretrained):
