@@ -81,3 +81,10 @@ def test_pieces_that_would_fill_the_memory_are_refused(tmp_path: Path, monkeypat
     monkeypatch.setattr("hpsearch.prepare.MOST_BYTES", 10_000)
     with pytest.raises(UserError, match=r"params\.pieces: 16 pieces of 4 numbers in 180 rows are "):
         prepare(tmp_path / "s.yaml")
+
+
+@pytest.mark.parametrize("name", ["digits", "breast_cancer", "diabetes", "own_net", "own_training"])
+def test_the_shipped_studies_are_sound(name: str) -> None:
+    prepared = prepare(Path(__file__).parents[1] / "studies" / f"{name}.yaml")
+    assert prepared.study.name == name
+    assert len(prepared.draws()) == prepared.study.search.trials

@@ -1,0 +1,22 @@
+"""A training function of one's own, for own_training.yaml: any library, here scikit-learn."""
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.neural_network import MLPClassifier
+
+
+def load():
+    x, y = load_digits(return_X_y=True)
+    x = x / 16
+    return {"train": (x[:1000], y[:1000]), "validation": (x[1000:1400], y[1000:1400]), "test": (x[1400:], y[1400:])}
+
+
+def train(params, trial):
+    parts = load()
+    net = MLPClassifier([64] * params["layers"], learning_rate_init=params["lr"], random_state=trial.number)
+    for epoch in range(1, params["epochs"] + 1):
+        net.partial_fit(*parts["train"], classes=np.arange(10))
+        trial.report(epoch, net.score(*parts["validation"]))  # the study's metric; the best one counts
+        if trial.should_stop():  # somebody stopped the study: come back soon
+            return
+    trial.save_predictions(*(net.predict_proba(parts[name][0]) for name in ("validation", "test")))
