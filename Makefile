@@ -14,8 +14,8 @@ test-slow: .venv/ready
 	$(BIN)/python -m pytest -m slow
 
 lint: .venv/ready
-	$(BIN)/ruff check hpsearch tests benchmarks
-	$(BIN)/ruff format --check hpsearch tests benchmarks
+	$(BIN)/ruff check hpsearch tests benchmarks studies
+	$(BIN)/ruff format --check hpsearch tests benchmarks studies
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -1,6 +1,6 @@
 """What the checks find of planted faults, what they say of sound studies, and what two checkers of nets find.
 
-    .venv/bin/pip install -c constraints.txt neural-net-checklist torchtest     # the peers, which else replace torch
+    .venv/bin/pip install -c constraints.txt neural-net-checklist torchtest     # peers, which else replace torch
     .venv/bin/python benchmarks/checks.py --data DIR
     .venv/bin/python benchmarks/checks.py --second
     .venv/bin/python benchmarks/checks.py --seeds 10

@@ -8,7 +8,8 @@ from sklearn.neural_network import MLPClassifier
 def load():
     x, y = load_digits(return_X_y=True)
     x = x / 16
-    return {"train": (x[:1000], y[:1000]), "validation": (x[1000:1400], y[1000:1400]), "test": (x[1400:], y[1400:])}
+    ends = {"train": (0, 1000), "validation": (1000, 1400), "test": (1400, 1797)}
+    return {name: (x[start:end], y[start:end]) for name, (start, end) in ends.items()}
 
 
 def train(params, trial):
