@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_digits
 
 import hpsearch
 from hpsearch.prepare import prepare
@@ -90,11 +91,32 @@ def test_the_export_predicts_what_the_ensemble_did(name: str, study: str, tmp_pa
     if name == "table":
         given = table().iloc[dataset.test.index]
     else:
-        from sklearn.datasets import load_digits
-
         given = load_digits().images[dataset.test.index].astype(np.float32)
     predicted = hpsearch.load(run.export).predict(given)
     logp = np.log(np.stack([predicted[f"probability.{name}"] for name in dataset.target.classes], 1))
     loss = -logp[np.arange(len(logp)), dataset.test.y].mean()
     assert loss == pytest.approx(run.summary["ensemble"]["test"]["log_loss"], abs=1e-5)
     assert run.summary["ensemble"]["test"][metric] > (0.6 if name == "table" else 0.25)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_launch_starts_from_an_exports_weights(tmp_path: Path) -> None:
+    digits = load_digits()
+    few = digits.target < 5  # learnt first; then ten classes from a few rows
+    np.savez(tmp_path / "few.npz", x=digits.images[few].astype(np.float32), y=digits.target[few])
+    np.savez(tmp_path / "all.npz", x=digits.images[:300].astype(np.float32), y=digits.target[:300])
+    first = "name: first\ndata: {source: few.npz}\nnet: resnet\nsearch: {trials: 2, block: 2, metric: accuracy}\n"
+    first += "params: {epochs: 6, width: 8, lr: [0.003, 0.01], skip: [true, false]}\nsqueeze: {student: off}\n"
+    (tmp_path / "first.yaml").write_text(first)
+    taught = hpsearch.launch(tmp_path / "first.yaml", runs=tmp_path / "runs", skip_checks=True)
+    scores = {}
+    for name, more in (("cold", ""), ("warm", f"init_from: {taught.export / 'model.safetensors'}\n")):
+        text = first.replace("first", name).replace("few.npz", "all.npz").replace("epochs: 6", "epochs: 3") + more
+        frozen = text.replace("params: {", "params: {frozen_epochs: [off, 1], ") if more else text
+        (tmp_path / f"{name}.yaml").write_text(frozen)
+        run = hpsearch.launch(tmp_path / f"{name}.yaml", runs=tmp_path / "runs", skip_checks=True)
+        assert set(run.trials["state"]) == {"complete"}
+        assert run.summary is not None
+        scores[name] = run.summary["ensemble"]["validation"]["log_loss"]
+    assert scores["warm"] < scores["cold"]

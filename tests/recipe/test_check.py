@@ -249,7 +249,7 @@ def test_nothing_about_training_looks_at_the_test_part(tmp_path: Path) -> None:
     test = prepared.dataset.test
     poisoned = replace(test, x=np.full_like(test.x, np.nan), y=np.zeros_like(test.y))
     other = replace(prepared, dataset=replace(prepared.dataset, test=poisoned))
-    names = [name for name, check in CHECKS.items() if check.of == "net"]
+    names = ["R3", "R7", "R10", "R14"]
     assert run(prepared, names) == run(other, names)
 
 
