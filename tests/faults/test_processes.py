@@ -55,11 +55,8 @@ def check_survives(break_it, times: int, study: Path, whole: Folder, runs: Path)
         assert "it is tried again" in (broken.root / "logs" / "launch.log").read_text()
 
 
-@pytest.mark.parametrize(
-    "break_it",
-    [pytest.param(one, marks=[pytest.mark.slow] if name == "ledger" else []) for name, one in BREAKS.items()],
-    ids=BREAKS,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("break_it", BREAKS.values(), ids=BREAKS)
 def test_a_search_survives(break_it, small: Path, whole: Folder, tmp_path: Path) -> None:
     check_survives(break_it, 1, small, whole, tmp_path)
 

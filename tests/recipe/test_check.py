@@ -141,8 +141,14 @@ def test_a_forward_that_raises_in_training_is_told_by_each_check_that_trains(tmp
         assert "it could not be run: ValueError: not for training" in found[name].measured
 
 
-def test_a_launch_stops_at_a_failed_check_before_anything_is_begun(tmp_path: Path) -> None:
-    path = write(LEAKING, tmp_path)
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_launch_stops_at_a_failed_check_and_goes_on_when_it_is_accepted(tmp_path: Path) -> None:
+    path = with_keys(
+        write(LEAKING, tmp_path),
+        search={"trials": 2, "block": 2},
+        params={"epochs": 1},
+        squeeze={"student": "off"},
+    )
     with pytest.raises(CheckError, match=r"1 checks failed: D2\.leakage; D2\.leakage: what was learnt by heart"):
         pipeline.launch(path, tmp_path / "runs")
     run_folder = tmp_path / "runs" / "broken"
@@ -151,19 +157,6 @@ def test_a_launch_stops_at_a_failed_check_before_anything_is_begun(tmp_path: Pat
     with pytest.raises(CheckError):  # told again from the file: nothing that it is about has changed
         pipeline.launch(path, tmp_path / "runs")
     assert (run_folder / "check.json").stat().st_mtime_ns == before
-
-
-@pytest.mark.usefixtures("ray_cluster")
-def test_an_accepted_finding_lets_a_launch_go_on_with_the_verdicts_that_stand(tmp_path: Path) -> None:
-    path = with_keys(
-        write(LEAKING, tmp_path),
-        search={"trials": 2, "block": 2},
-        params={"epochs": 1},
-        squeeze={"student": "off"},
-    )
-    with pytest.raises(CheckError):
-        pipeline.launch(path, tmp_path / "runs")
-    before = (tmp_path / "runs/broken/check.json").stat().st_mtime_ns
     folder = pipeline.launch(with_keys(path, accept={"D2.leakage": "measured twice"}), tmp_path / "runs")
     assert folder.check.stat().st_mtime_ns == before
     seconds = json.loads(folder.summary.read_text())["seconds"]
