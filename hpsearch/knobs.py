@@ -15,6 +15,8 @@ from hpsearch.tricks.losses import LOSSES
 from hpsearch.tricks.optimizers import OPTIMIZERS
 from hpsearch.tricks.schedules import SCHEDULES
 
+ON = "on"  # any value of a parameter but its `off`
+
 
 @dataclass(frozen=True)
 class Knob:
@@ -35,7 +37,7 @@ class Knob:
     off: Any = None
     task: str | None = None
     of: Sequence[str] = ()  # makes sense for inputs of these kinds alone: images, tables, arrays; none named: all
-    needs: tuple[str, ...] = ()  # a choice, and its values with which alone this acts
+    needs: tuple[str, ...] = ()  # a parameter, and its values with which alone this acts
     nets: Sequence[str] = ()  # those that take it; none named: training takes it, whatever the net
     internal: bool = False  # set by the pipeline, not by a study
 
@@ -104,7 +106,7 @@ KNOBS: dict[str, Knob] = {
     "pieces": Knob(int, 0, low=0, high=512, off=0, structural=True, of=_FLAT),
     "embedding": Knob(int, 0, low=0, high=512, off=0, structural=True, of=("tables",), nets=("mlp",)),
     "periodic": Knob(int, 0, low=0, high=512, off=0, structural=True, of=_FLAT, nets=("mlp",)),
-    "periodic_scale": Knob(float, 1.0, low=0, open_low=True, of=_FLAT, nets=("mlp",)),
+    "periodic_scale": Knob(float, 1.0, low=0, open_low=True, of=_FLAT, nets=("mlp",), needs=("periodic", ON)),
     "image_size": Knob(int, 0, low=0, high=4096, off=0, structural=True, of=("images",)),
     "image_start": Knob(
         int,

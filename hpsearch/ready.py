@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from hpsearch.errors import UserError, choices
-from hpsearch.knobs import KNOBS, Knob, of_net, of_own
+from hpsearch.knobs import KNOBS, ON, Knob, of_net, of_own
 from hpsearch.nets.own import DROPOUTS, Takes
 from hpsearch.study import Choice, Fixed, Param, Study, parse_params, read_yaml
 
@@ -131,6 +131,9 @@ def _acts(name: str, params: Mapping[str, Param]) -> bool:
 
 def _possible(entry: Param | None, knob: Knob, accepted: Any) -> bool:
     values = accepted if isinstance(accepted, list | tuple) else (accepted,)
+    if values == (ON,):
+        given = [knob.default] if entry is None else entry.choices if isinstance(entry, Choice) else [entry]
+        return any(getattr(value, "value", value) not in (knob.off, "off") for value in given)
     if entry is None:
         return knob.default in values
     if isinstance(entry, Choice):

@@ -87,6 +87,11 @@ class Split(_Strict):
         named = [name for name in ("column", "group", "time") if getattr(self, name) is not None]
         if len(named) > 1:
             raise ValueError(f"takes one of column, group, time; has {' and '.join(named)}")
+        idle = {"column": ("validation", "test", "seed"), "time": ("seed",)}
+        for kind in named:
+            for name in idle.get(kind, ()):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} does not act beside {kind}; leave it out")
         return self
 
     @property

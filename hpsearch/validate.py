@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from hpsearch.code import is_code
 from hpsearch.errors import UserError, choices, either
-from hpsearch.knobs import KNOBS, Knob, of_net, of_objective, of_own
+from hpsearch.knobs import KNOBS, ON, Knob, of_net, of_objective, of_own
 from hpsearch.metrics import METRICS, OURS, PROPER
 from hpsearch.nets.build import NETS
 from hpsearch.nets.own import DROPOUTS, Takes
@@ -321,6 +321,13 @@ def _where_it_acts(
     if not needs:
         return parameter
     name, *wanted = needs
+    if wanted == [ON]:
+        other = listed.get(name) or _default(name, knobs[name])
+        if isinstance(other.distribution, IntDistribution | FloatDistribution):
+            return parameter
+        wanted = [value for value in _values(other) if value != knobs[name].off]
+        if not wanted:
+            raise UserError(f"{place}: params.{parameter.name}: acts with {name} alone, which no trial has")
     what = f"acts with {name}: {either(wanted)} alone"
     given = [value for other, values in parameter.when if other == name for value in values]
     idle = [value for value in given if value not in wanted]

@@ -15,7 +15,7 @@ from hpsearch.data.extra import extra_part
 from hpsearch.data.preprocess import Schema
 from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, choices
-from hpsearch.study import Data
+from hpsearch.study import Data, Split
 
 _MOST_INTEGER_CLASSES = 20
 MOST_BYTES = 8e9  # of a table's inputs
@@ -273,6 +273,8 @@ def _by_marks(y: np.ndarray, target: Target, data: Data, place: str, marks: np.n
     """The parts that the source itself has; one that it has not is drawn from its training part, by its share."""
     parts = {name: np.flatnonzero(marks == name) for name in splits.PARTS}
     for name in ("validation", "test"):
+        if len(parts[name]) and getattr(data.split, name) != Split.model_fields[name].default:
+            raise UserError(f"{place}: data.split.{name}: the source has a {name} part of its own; leave it out")
         if len(parts[name]) == 0:
             try:
                 kept, drawn = splits.in_two(

@@ -11,7 +11,7 @@ from PIL import Image
 from hpsearch.data.images import read_folder
 from hpsearch.data.load import load
 from hpsearch.errors import UserError
-from hpsearch.study import Data
+from hpsearch.study import Data, Split
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +116,9 @@ def test_folders_of_parts_are_the_split(tmp_path: Path) -> None:
     assert dataset.kind == "images"
     assert dataset.target.classes == ("cat", "dog")
     assert set(dataset.test.index) == set(range(6)) or set(dataset.test.index) == set(range(20, 26))
+    split = Split(test=0.3)
+    with pytest.raises(UserError, match=r"data\.split\.test: the source has a test part of its own; leave it out"):
+        load(Data(source="pets", split=split), tmp_path, "s.yaml")
 
 
 @pytest.mark.parametrize("content", [{}, {"cat": []}, {"a.png": None}])
