@@ -61,15 +61,13 @@ def _kept(share: float, arrays: Arrays) -> np.ndarray:
 def _ends(arrays: Arrays, columns: np.ndarray, most: int, scale: nn.Module) -> dict[int, np.ndarray]:
     """The ends of at most so many pieces of each of these columns, on their scale."""
     assert arrays.cuts is not None
-    found = {}
+    given = np.zeros((most + 1, len(columns)), dtype=np.float32)
     for place, column in enumerate(columns.tolist()):
-        points = np.sort(arrays.cuts.get(column, np.zeros(0, dtype=np.float32))[: most + 1])
-        given = torch.zeros(len(points), len(columns))
-        given[:, place] = torch.from_numpy(points)
-        scaled = np.unique(scale(given)[:, place].numpy())
-        if len(scaled) > 2:
-            found[place] = scaled
-    return found
+        points = np.sort(arrays.cuts.get(column, given[:1, place])[: most + 1])
+        given[:, place] = np.pad(points, (0, most + 1 - len(points)), mode="edge")
+    scaled = scale(torch.from_numpy(given)).numpy()
+    found = {place: np.unique(values) for place, values in enumerate(scaled.T)}
+    return {place: ends for place, ends in found.items() if len(ends) > 2}
 
 
 def _wider(shape: Shape, layout: Layout, numbers: np.ndarray) -> Shape:
