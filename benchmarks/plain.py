@@ -70,5 +70,7 @@ def epochs(params: Mapping[str, Any], data: Mapping[str, Tensor], seed: int) -> 
 
 
 def load(path: str) -> dict[str, Tensor]:
+    """The arrays of a file, inputs as rows of numbers."""
     with np.load(path) as file:
-        return {name: torch.from_numpy(file[name]) for name in file.files}
+        found = {name: torch.from_numpy(file[name]) for name in file.files}
+    return {name: values.flatten(1) if values.dim() > 1 else values for name, values in found.items()}
