@@ -76,14 +76,7 @@ def prepare(
     if study.net == "resnet":
         _check_growing(space, dataset.train.x.shape[-1], place)
     _check_batches(study, space, rows, place)
-    arrays = dataset.arrays(metric)
-    if space.lowest("features") < 1:
-        arrays = replace(arrays, relevance=relevance(arrays))
-    if space.highest("pieces") > 1:
-        arrays = replace(arrays, cuts=_cuts(arrays, int(space.highest("pieces")), place))
-    if study.init_from is not None:
-        weights = read_weights(path.parent / study.init_from, f"{place}: init_from")
-        arrays = replace(arrays, weights=weights)
+    arrays = _arrays(study, dataset, metric, space, path)
     prepared = Prepared(study, place, base, net, codes, own_metric, None, space, dataset, arrays)
     try_metric(prepared, scorer)
     if takes is not None:
@@ -91,6 +84,18 @@ def prepare(
     if arrays.weights is not None:
         try_weights(prepared, tell)
     return prepared
+
+
+def _arrays(study: Study, dataset: Dataset, metric: str, space: Space, path: Path) -> Arrays:
+    """What training may see, with what the study's parameters have to know of it beforehand."""
+    arrays, place = dataset.arrays(metric), str(path)
+    if space.lowest("features") < 1:
+        arrays = replace(arrays, relevance=relevance(arrays))
+    if space.highest("pieces") > 1:
+        arrays = replace(arrays, cuts=_cuts(arrays, int(space.highest("pieces")), place))
+    if study.init_from is not None:
+        arrays = replace(arrays, weights=read_weights(path.parent / study.init_from, f"{place}: init_from"))
+    return arrays
 
 
 def _cuts(arrays: Arrays, most: int, place: str) -> dict[int, np.ndarray]:
