@@ -117,12 +117,13 @@ def near(view: View) -> Finding:
     Nearly: their nearest training row is at less than a tenth of the distance of the fifth nearest. Warns where
     that is so more often than in points spread evenly around. Images are compared without brightness and contrast.
     """
-    if not any(feature.is_number for feature in view.features):
+    in_training = view.part["train"]
+    if not any(feature.is_number and not feature.missing[in_training].all() for feature in view.features):
         return skipped("words alone have no distance")
     rng = np.random.default_rng(0)
     group = dict(zip(view.copies.rows.tolist(), view.copies.group.tolist(), strict=True))
     own = np.array([group[row] for row in view.rows.tolist()])
-    train = _sample(view.part["train"], rng)
+    train = _sample(in_training, rng)
     train = train[np.unique(own[train], return_index=True)[1]]  # equal rows are no neighbours
     trained = np.unique(view.copies.group[view.copies.part["train"]])
     places = np.concatenate([_sample(view.part[part], rng) for part in ("validation", "test")])

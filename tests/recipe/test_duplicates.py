@@ -144,3 +144,8 @@ def test_large_images_are_compared_as_means_of_blocks() -> None:
     np.testing.assert_allclose(view.flat(np.arange(5)), blocks.reshape(5, -1), rtol=1e-5)
     assert len(set(hashes(images).tolist())) == 5
     np.testing.assert_array_equal(hashes(np.array([[0.0], [-0.0]])), hashes(np.zeros((2, 1))))
+
+
+def test_numbers_that_are_all_missing_have_no_distance() -> None:
+    found = near(view_of(np.full((60, 2), np.nan), np.zeros(60, dtype=int), np.repeat([0, 1, 2], 20)))
+    assert found.verdict == "skip"
