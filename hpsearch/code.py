@@ -4,6 +4,7 @@ It comes from the study's own folder or from an installed package, and from nowh
 directory, not from Python's own library. Where it lies is found without importing anything.
 """
 
+import ast
 import hashlib
 import importlib
 import importlib.metadata
@@ -22,7 +23,7 @@ from typing import Any
 from hpsearch.errors import UserError, choices
 
 _FORM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_loaded: dict[str, Path] = {}  # modules from studies' folders, and the folder of each
+_loaded: dict[Path, str] = {}  # files of studies' folders that were imported, and the hash that each had then
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,15 @@ class Code:
     def told(self) -> str:
         return f"{self.spec} is {self.name} of {self.file}"
 
-    def fingerprint(self) -> str | None:
-        """A hash of the file, where it is the study's own."""
-        return hashlib.sha256(self.file.read_bytes()).hexdigest()[:32] if self.own else None
+    def fingerprint(self) -> str:
+        """A hash of the file and of those beside it that it imports; of an installed package its version."""
+        if not self.own:
+            top = self.module.partition(".")[0]
+            packages = sorted(set(importlib.metadata.packages_distributions().get(top, ())))
+            return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+        files = sorted(_family(self.module, self.file, self.base).values())
+        told = [f"{file.relative_to(self.base)} {_digest(file)}" for file in files]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:32]
 
     def load(self, where: str) -> Callable[..., Any]:
         """Imports the module and gives what the name means.
@@ -57,7 +64,7 @@ class Code:
             UserError: the module cannot be imported, or has no such function or class.
         """
         try:
-            module = _import_own(self.module, self.base) if self.own else importlib.import_module(self.module)
+            module = self._import_own() if self.own else importlib.import_module(self.module)
         except (Exception, SystemExit) as error:
             raise UserError(f"{where}: {self.file} cannot be imported: {fault(error, self.file)}") from error
         if Path(module.__file__ or "").resolve() != self.file:
@@ -67,6 +74,26 @@ class Code:
             names = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
             raise UserError(f"{where}: {self.file} has no function {self.name!r}; {choices(names)}")
         return found  # type: ignore[no-any-return]
+
+    def _import_own(self) -> Any:
+        """Imports from the study's folder, as `python` does from a script's: its neighbours come first.
+
+        What was imported of another study's, under the same name, or has been edited since, is imported anew.
+        """
+        family = _family(self.module, self.file, self.base)
+        if any(_is_stale(name, file) for name, file in family.items()):
+            for name in family:
+                if _file_of(sys.modules.get(name)) in _loaded:
+                    del sys.modules[name]
+        try:
+            with _path([str(self.base), *sys.path]):
+                importlib.invalidate_caches()
+                found = importlib.import_module(self.module)
+        finally:
+            _loaded.update({file: _digest(file) for name, file in family.items() if name in sys.modules})
+        if str(self.base) not in sys.path:
+            sys.path.append(str(self.base))  # for what it imports later
+        return found
 
 
 @dataclass(frozen=True)
@@ -161,19 +188,56 @@ def _file(spec: ModuleSpec | None) -> Path | None:
     return Path(spec.origin).resolve() if spec is not None and spec.has_location and spec.origin else None
 
 
-def _import_own(module: str, base: Path) -> Any:
-    """Imports from the study's folder, as `python` does from a script's: its neighbours come first."""
-    top = module.partition(".")[0]
-    if _loaded.get(top, base) != base:  # another study's, of the same name
-        for name in [name for name in sys.modules if name.partition(".")[0] == top]:
-            del sys.modules[name]
-    with _path([str(base), *sys.path]):
-        importlib.invalidate_caches()
-        found = importlib.import_module(module)
-    _loaded[top] = base
-    if str(base) not in sys.path:
-        sys.path.append(str(base))  # for what it imports later
+def _family(module: str, file: Path, base: Path) -> dict[str, Path]:
+    """A module and those of the study's folder that it imports, at any remove and wherever in it; their files."""
+    found: dict[str, Path] = {}
+    todo = [(module, file)]
+    while todo:
+        name, path = todo.pop()
+        if name in found:
+            continue
+        found[name] = path
+        for other in _imports(name, path):
+            for end in range(1, other.count(".") + 2):  # a package's own code runs, too
+                part = ".".join(other.split(".")[:end])
+                where = _file(_walk(part, [str(base)]))
+                if where is not None and where.is_relative_to(base):
+                    todo.append((part, where))
     return found
+
+
+def _imports(module: str, file: Path) -> Iterator[str]:
+    """The names that a file imports; of `from a import b` both a and a.b, which may be a module."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):  # compiled code, or a fault that importing it tells
+        return
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".") if node.level else []
+            above = parents[: len(parents) - node.level + 1] if node.level else []
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            if origin:
+                yield origin
+                yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def _is_stale(name: str, file: Path) -> bool:
+    """Whether another study's file was imported under this name, or the file has been edited since."""
+    known = _file_of(sys.modules.get(name))
+    return known in _loaded and (known != file or _loaded[file] != _digest(file))
+
+
+def _file_of(module: Any) -> Path | None:
+    origin = getattr(module, "__file__", None)
+    return Path(origin).resolve() if origin else None
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @contextmanager

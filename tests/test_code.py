@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import sklearn
 
 from hpsearch.code import find
 from hpsearch.errors import UserError
@@ -49,10 +50,42 @@ def test_a_changed_file_has_another_fingerprint(tmp_path: Path) -> None:
     assert code.fingerprint() != before
 
 
+def test_the_fingerprint_is_of_the_neighbours_too(tmp_path: Path) -> None:
+    write(tmp_path, mine_d="def build():\n    from own_d.sizes import WIDTH\n    return WIDTH")
+    write(
+        tmp_path, own_d__in____init__="", own_d__in__sizes="from .more import WIDTH", own_d__in__more="WIDTH = 3"
+    )
+    write(tmp_path, stranger="A = 1")
+    code = find("mine_d:build", tmp_path, "net")
+    before = code.fingerprint()
+    write(tmp_path, stranger="A = 2")
+    assert code.fingerprint() == before
+    write(tmp_path, own_d__in__more="WIDTH = 4")
+    assert code.fingerprint() != before
+
+
+def test_code_that_was_edited_since_is_imported_anew_with_its_neighbours(tmp_path: Path) -> None:
+    for value in (1, 20, 300):
+        write(
+            tmp_path, mine_e="import near_e\n\n\ndef build():\n    return near_e.VALUE", near_e=f"VALUE = {value}"
+        )
+        assert find("mine_e:build", tmp_path, "net").load("net")() == value
+    module = sys.modules["near_e"]
+    find("mine_e:build", tmp_path, "net").load("net")
+    assert sys.modules["near_e"] is module  # not without need
+
+
+def test_two_studies_may_have_neighbours_of_one_name(tmp_path: Path) -> None:
+    for value in (1, 2, 1):
+        text = f"import near_f\n\n\ndef build():\n    return near_f.VALUE, {value}"
+        folder = write(tmp_path / str(value), near_f=f"VALUE = {value}", **{f"mine_f{value}": text})
+        assert find(f"mine_f{value}:build", folder, "net").load("net")() == (value, value)
+
+
 def test_an_installed_package() -> None:
     code = find("sklearn.metrics:accuracy_score", Path(), "metric")
     assert not code.own
-    assert code.fingerprint() is None
+    assert code.fingerprint() == f"scikit-learn {sklearn.__version__}"
     assert code.load("metric")([1, 0], [1, 1]) == 0.5
 
 
