@@ -8,7 +8,7 @@ from typing import Any
 
 from hpsearch.errors import UserError
 from hpsearch.folder import Folder
-from hpsearch.pack.checkpoint import Record
+from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.train import Pack, Settings
 from hpsearch.prepare import prepare
 from hpsearch.prepared import Overrides, Prepared
@@ -54,15 +54,13 @@ def _call(prepared: Prepared, number: int, params: Mapping[str, Any], report: Re
     assert prepared.objective is not None
     arrays, test_y = prepared.arrays, prepared.dataset.test.y
 
-    def tell(record: Record) -> bool:
-        if record.curve:
-            epoch, _, value, _ = record.curve[-1]
+    def tell(state: RowState) -> bool:
+        if state.record.curve:
+            epoch, _, value, _ = state.record.curve[-1]
             report.note(f"epoch {epoch}: {arrays.metric} {value:.4g}")
         return True
 
     log = logging.getLogger("hpsearch.trial")
     with tempfile.TemporaryDirectory(prefix="hpsearch-trial-") as folder:
-        own = Folder(Path(folder))
-        state = run_objective(prepared.objective, number, params, own, arrays, test_y, tell, log)
-    assert state is not None  # nobody stops it
-    return state.record
+        own, before = Folder(Path(folder)), RowState(Record(number, dict(params), own=True), {})
+        return run_objective(prepared.objective, before, own, arrays, test_y, tell, log).record

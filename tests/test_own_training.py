@@ -1,9 +1,11 @@
 """A training function of the user's own: ledger, resume and ensemble as for built-in training."""
 
 import json
+import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ import pytest
 import hpsearch
 from hpsearch.errors import RunError, UserError
 from hpsearch.folder import Folder
+from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.prepare import prepare
+from hpsearch.search.objective import run_objective
 
 sys.path.insert(0, str(Path(__file__).parent / "faults"))
 from launches import finish, launch, wait_for
@@ -41,8 +45,22 @@ def curve(params, trial):
             return
 
 
+def falls(params, trial):
+    state = trial.folder / "epoch"
+    for epoch in range(int(state.read_text()) + 1 if state.exists() else 1, 6):
+        trial.report(epoch, 0.9 if epoch == 1 else 0.5)
+        state.write_text(str(epoch))
+        if trial.should_stop():
+            return
+
+
 def returns(params, trial):
     return params["lr"] * (2 if params["kind"] == "double" else 1) * params.get("factor", 1)
+
+
+def asks_nobody(params, trial):
+    trial.report(1, 1.0)
+    return 2.0
 
 
 def classifies(params, trial):
@@ -188,6 +206,12 @@ def test_a_stopped_trial_goes_on_where_its_own_file_says(number: signal.Signals,
         ({"search": "{trials: 2}"}, "search.metric: is required: what the objective reports"),
         ({"search": "{metric: score}"}, "search.direction: score needs it; choose from maximize, minimize"),
         ({"search": "{metric: accuracy, direction: maximize}"}, "search.direction: is for a metric of your own"),
+        (
+            {"search": "{direction: maximize}", "data": "{source: 'sklearn:iris'}"},
+            "search.direction: is for a metric of your own",
+        ),
+        ({"search": "{metric: score, direction: maximize, block: 4}"}, "search.block: is for built-in training"),
+        ({"squeeze": "{student: {trials: 3}}"}, "squeeze.student: is for built-in training"),
         ({"search": "{metric: rmse}", "data": "{source: 'sklearn:iris'}"}, "'rmse' is for regression"),
     ],
 )
@@ -196,6 +220,11 @@ def test_what_does_not_go_with_it_is_refused(keys: dict[str, str], said: str, tm
     with pytest.raises(UserError) as caught:
         prepare(path)
     assert said in str(caught.value)
+
+
+def test_its_parameters_are_called_as_it_likes(tmp_path: Path) -> None:
+    path = write(tmp_path, "returns", "{lr: 1, frozen_epochs: [1, 2], extra_weight: 3}")
+    assert prepare(path).params(0)["extra_weight"] == 3
 
 
 def test_a_study_without_data_needs_an_objective(tmp_path: Path) -> None:
@@ -209,10 +238,11 @@ def test_predictions_are_held_against_the_data(tmp_path: Path) -> None:
 
     prepared = prepare(write(tmp_path, "classifies", "{c: 1}", data="{source: 'sklearn:iris'}",
                              search="{metric: accuracy}"))  # fmt: skip
-    trial = Trial(0, tmp_path, prepared.arrays, prepared.dataset.test.y, lambda record: True)
+    before = RowState(Record(0, {}, own=True), {})
+    trial = Trial(tmp_path, before, prepared.arrays, prepared.dataset.test.y, lambda state: True)
     even: Any = np.full((30, 3), 1 / 3)
     trial.save_predictions(even, even)
-    assert trial.predictions["test"].exp().sum(1).tolist() == pytest.approx([1] * 30)
+    assert trial.predictions["test.prediction"].exp().sum(1).tolist() == pytest.approx([1] * 30)
     for wrong, said in (
         (even[:29], r"validation must be \[30, 3\], got \[29, 3\]"),
         (even * 2, "must be probabilities, whose rows sum to 1"),
@@ -220,6 +250,41 @@ def test_predictions_are_held_against_the_data(tmp_path: Path) -> None:
     ):
         with pytest.raises(TrialFailedError, match=said):
             trial.save_predictions(wrong, even)
+    with pytest.raises(TrialFailedError, match="test must be"):
+        trial.save_predictions(even, even[:29])
+    assert set(trial.predictions) == {"best.prediction", "test.prediction"}
+
+
+def called(tmp_path: Path, name: str, states: list[RowState], going_on: Callable[[RowState], bool]) -> RowState:
+    """One call of a training function, which goes on from the last of these states."""
+    prepared = prepare(write(tmp_path, name, "{lr: 1}"))
+    assert prepared.objective is not None
+    before = states[-1] if states else RowState(Record(0, {"lr": 1}, own=True), {})
+    log, test_y = logging.getLogger("test"), prepared.dataset.test.y
+    return run_objective(prepared.objective, before, Folder(tmp_path), prepared.arrays, test_y, going_on, log)
+
+
+def test_what_was_reported_before_a_stop_counts_when_it_goes_on(tmp_path: Path) -> None:
+    first = called(tmp_path, "falls", [], lambda state: state.record.epoch < 3)
+    assert not first.record.ended
+    assert [entry[0] for entry in first.record.curve] == [1, 2, 3]
+    second = called(tmp_path, "falls", [first], lambda state: True)
+    assert second.record.ended
+    assert [entry[0] for entry in second.record.curve] == [1, 2, 3, 4, 5]
+    assert (second.record.best["score"], second.record.best_epoch) == (0.9, 1)
+
+
+def test_what_was_reported_counts_no_longer_where_it_begins_anew(tmp_path: Path) -> None:
+    first = called(tmp_path, "falls", [], lambda state: state.record.epoch < 3)
+    (Folder(tmp_path).trial(0) / "epoch").unlink()
+    second = called(tmp_path, "falls", [first], lambda state: True)
+    assert [entry[0] for entry in second.record.curve] == [1, 2, 3, 4, 5]
+
+
+def test_a_function_that_never_asks_and_ends_all_the_same_has_ended(tmp_path: Path) -> None:
+    state = called(tmp_path, "asks_nobody", [], lambda state: False)
+    assert state.record.ended
+    assert state.record.best["score"] == 2.0
 
 
 def test_one_trial_of_it_in_this_process(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ It knows nothing of Ray: whom it tells is anybody who hears the share done and s
 
 import faulthandler
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -96,6 +97,7 @@ def run_leg(
     checkpoint.store(path, thinned, about)
     for trial, outcome in outcomes.items():
         log.info("trial %d: %s", trial, outcome.failure or f"{outcome.scores} at epoch {outcome.best_epoch}")
+    _close(log)
     return outcomes
 
 
@@ -108,28 +110,27 @@ def _called(
     alive: Callable[[], None],
     log: logging.Logger,
 ) -> list[RowState]:
-    """The leg's trials, those that have not ended trained by the user's function."""
+    """The leg's trial, trained by the user's function unless it has ended."""
+    assert work.objective is not None
+    folder, stored = Folder(Path(work.root)), -math.inf
+    test_y = np.zeros(0) if work.test_rows is None else work.test_rows
 
-    def going_on(record: Record) -> bool:
+    def going_on(state: RowState) -> bool:
+        nonlocal stored
         alive()
-        value = record.best.get(arrays.metric)
-        log.info("epoch %d, best %s %s", record.epoch, arrays.metric, value)
+        record = state.record
+        log.info("epoch %d, best %s %s", record.epoch, arrays.metric, record.best.get(arrays.metric))
+        if time.monotonic() - stored >= _BEAT_S:  # what was reported is not lost with the process
+            checkpoint.store(folder.rows(leg.leg), [state], asdict(leg))
+            stored = time.monotonic()
         return listener.beat(0.5)  # nobody knows how far it is
 
-    assert work.objective is not None
-    done: list[RowState] = []
-    test_y = np.zeros(0) if work.test_rows is None else work.test_rows
-    for state in states:
-        if not state.record.ended:
-            began, record = time.monotonic(), state.record
-            found = run_objective(
-                work.objective, record.trial, record.params, Folder(Path(work.root)), arrays, test_y, going_on, log
-            )
-            if found is not None:
-                found.record.seconds = time.monotonic() - began
-                state = found
-        done.append(state)
-    return done
+    (state,) = states  # a leg of its own for each
+    if not state.record.ended:
+        began, before = time.monotonic(), state.record.seconds
+        state = run_objective(work.objective, state, folder, arrays, test_y, going_on, log)
+        state.record.seconds = before + time.monotonic() - began
+    return [state]
 
 
 def _states(
@@ -161,7 +162,7 @@ def _stored_states(folder: Folder, leg: Leg, log: logging.Logger) -> dict[int, R
             log.warning("%s; set aside as %s", error, set_aside(folder.rows(number)).name)
             continue
         own = number == leg.leg
-        return {s.record.trial: s for s in states if s.tensors or (own and s.record.ended)}
+        return {s.record.trial: s for s in states if s.tensors or (own and (s.record.ended or s.record.own))}
     return {}
 
 
@@ -251,10 +252,14 @@ def _log(path: Path) -> logging.Logger:
     log = logging.getLogger(f"hpsearch.leg.{path}")
     log.propagate = False
     log.setLevel(logging.INFO)
-    for handler in list(log.handlers):
-        handler.close()
-        log.removeHandler(handler)
+    _close(log)  # of an attempt that failed
     file = logging.FileHandler(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(file)
     return log
+
+
+def _close(log: logging.Logger) -> None:
+    for handler in list(log.handlers):
+        handler.close()
+        log.removeHandler(handler)

@@ -6,7 +6,8 @@ as for built-in training.
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from hpsearch.code import Reference
 from hpsearch.data.dataset import Arrays
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS, PROPER
-from hpsearch.pack.checkpoint import Record, RowState
+from hpsearch.pack.checkpoint import RowState
+
+GoingOn = Callable[[RowState], bool]
+_NAMES = {"validation": "best.prediction", "test": "test.prediction"}  # of tensors
 
 
 class TrialFailedError(Exception):
@@ -33,17 +37,21 @@ class Trial:
     """
 
     def __init__(
-        self, number: int, folder: Path, arrays: Arrays, test_y: np.ndarray, going_on: Callable[[Record], bool]
+        self, folder: Path, before: RowState, arrays: Arrays, test_y: np.ndarray, going_on: GoingOn
     ) -> None:
-        self.number, self.folder = number, folder
-        self.record = Record(number, {}, own=True)
-        self.predictions: dict[str, Tensor] = {}
-        self.told_to_stop = False
+        """`before`: what an earlier call of the function, which was stopped or died, had told."""
+        self.number, self.folder = before.record.trial, folder
+        self.record = replace(before.record, curve=list(before.record.curve))
+        self.predictions = dict(before.tensors)
+        self.told_to_stop = self._stopping = False
+        self._earlier = len(self.record.curve)  # reports of that call
         self._arrays, self._truth = arrays, {"validation": arrays.validation.y, "test": test_y}
         self._going_on = going_on
 
     def report(self, epoch: int, value: float) -> None:
         """Tells the value of the study's metric after an epoch; the best one counts.
+
+        What an earlier call reported counts too, up to the epoch from which this one goes on.
 
         Raises:
             TrialFailedError: it is no finite number; the trial then fails with this reason.
@@ -53,15 +61,23 @@ class Trial:
             raise TrialFailedError(f"{metric} became {value} in epoch {epoch}")
         record = self.record
         record.epoch = int(epoch)
-        record.curve.append([record.epoch, None, value, None])
-        if not record.best or METRICS[metric].sign * (value - record.best[metric]) > 0:
-            record.best, record.best_epoch = {metric: value}, record.epoch
+        kept = [entry for entry in record.curve[: self._earlier] if (entry[0] or 0) < record.epoch]
+        record.curve = [*kept, *record.curve[self._earlier :], [record.epoch, None, value, None]]
+        self._earlier = len(kept)
+        best = max(record.curve, key=lambda entry: METRICS[metric].sign * (entry[2] or 0.0))
+        record.best, record.best_epoch = {metric: float(best[2] or 0.0)}, int(best[0] or 0)
         self._ask()
 
     def should_stop(self) -> bool:
         """Whether to return soon: somebody stopped the study. The trial waits for the next launch."""
         self._ask()
+        self.told_to_stop |= self._stopping
         return self.told_to_stop
+
+    @property
+    def state(self) -> RowState:
+        """What it has come to so far."""
+        return RowState(self.record, self.predictions)
 
     def save_predictions(self, validation: Any, test: Any) -> None:
         """Keeps predictions of the study's validation and test part, for the ensemble; the last ones count.
@@ -71,8 +87,9 @@ class Trial:
         Raises:
             TrialFailedError: the study names no data, or they do not fit them.
         """
-        for part, given in {"validation": validation, "test": test}.items():
-            self.predictions[part] = self._checked(part, np.asarray(given, dtype=np.float64))
+        given = {"validation": validation, "test": test}
+        checked = {part: self._checked(part, np.asarray(one, dtype=np.float64)) for part, one in given.items()}
+        self.predictions = {_NAMES[part]: tensor for part, tensor in checked.items()}
 
     def _checked(self, part: str, given: np.ndarray) -> Tensor:
         target, rows = self._arrays.target, len(self._truth[part])
@@ -90,34 +107,35 @@ class Trial:
         return torch.from_numpy(np.log(np.maximum(given, 1e-38)).astype(np.float32))
 
     def _ask(self) -> None:
-        self.told_to_stop |= not self._going_on(self.record)
+        self._stopping |= not self._going_on(self.state)
 
 
 def run_objective(
     objective: Reference,
-    number: int,
-    params: Mapping[str, Any],
+    before: RowState,
     folder: Folder,
     arrays: Arrays,
     test_y: np.ndarray,
-    going_on: Callable[[Record], bool],
+    going_on: GoingOn,
     log: logging.Logger,
-) -> RowState | None:
-    """Calls the function; gives what it came to, or None where it was stopped before its end.
+) -> RowState:
+    """Calls the function; gives what it came to. It has not ended where the function returned because of a stop.
+
+    `before` is the trial as it was left: its params, and what an earlier call told. `going_on` hears of each
+    report, and says whether the study goes on.
 
     Raises:
         Exception: whatever the function raises.
     """
-    own = folder.trial(number)
+    own = folder.trial(before.record.trial)
     own.mkdir(parents=True, exist_ok=True)
-    trial = Trial(number, own, arrays, test_y, going_on)
+    trial = Trial(own, before, arrays, test_y, going_on)
     record = trial.record
-    record.params = dict(params)
     try:
-        returned = objective.load("objective")(dict(params), trial)
+        returned = objective.load("objective")(dict(record.params), trial)
         if trial.told_to_stop:
             log.info("stopped in epoch %d", record.epoch)
-            return None
+            return trial.state
         if returned is not None:
             trial.report(record.epoch, returned)
         if not record.best:
@@ -126,16 +144,13 @@ def run_objective(
     except TrialFailedError as error:
         record.failure = str(error)
     record.stopped = True
-    tensors = {
-        f"{'best' if part == 'validation' else part}.prediction": t for part, t in trial.predictions.items()
-    }
-    return RowState(record, tensors)
+    return trial.state
 
 
 def _score(trial: Trial, arrays: Arrays) -> None:
     """Adds the log loss or rmse of what was saved, which breaks ties."""
-    if "validation" in trial.predictions:
+    if _NAMES["validation"] in trial.predictions:
         proper = PROPER[arrays.target.task]
-        prediction = trial.predictions["validation"].unsqueeze(0)
+        prediction = trial.predictions[_NAMES["validation"]].unsqueeze(0)
         value = METRICS[proper].score(prediction, torch.tensor(arrays.validation.y))
         trial.record.best.setdefault(proper, float(value[0]))
