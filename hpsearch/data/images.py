@@ -1,5 +1,6 @@
 """Images in folders (class = folder) and in idx files, as arrays."""
 
+import contextlib
 import gzip
 import hashlib
 import math
@@ -19,7 +20,10 @@ from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-_PARTS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
+_PARTS = {
+    "train": "train", "training": "train", "validation": "validation", "val": "validation", "valid": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 _IDX_PARTS = {**_PARTS, "t10k": "test"}
 _MOST_PIXELS = 64_000_000  # of one picture: more is a mistake, or meant to fill the memory
 
@@ -57,12 +61,12 @@ def read_images(folder: Path, size: int | None, place: str) -> Raw:
 def _listed(folder: Path, place: str) -> list[tuple[Path, str, str]]:
     """Each picture with its class and its part, in the order of their names."""
     children = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
-    parts, others = ([c.name for c in children if (c.name in _PARTS) is known] for known in (True, False))
+    parts, others = ([c.name for c in children if (c.name.lower() in _PARTS) is known] for known in (True, False))
     if len(parts) > 1 and others:  # one alone may be a class: a train among cars and ships
         raise UserError(
             f"{place}: {folder} has folders of parts ({', '.join(parts)}) beside {others[0]}; move it away"
         )
-    roots = [(folder, "")] if others else [(child, _PARTS[child.name]) for child in children]
+    roots = [(folder, "")] if others else [(child, _PARTS[child.name.lower()]) for child in children]
     found = []
     for root, part in roots:
         for name in sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith(".")):
@@ -117,14 +121,16 @@ def _cached(folder: Path, paths: Sequence[Path], size: int | None, decode: Calla
         return np.asarray(np.load(place, allow_pickle=False))
     except (OSError, ValueError, EOFError):
         x = decode()
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=place.parent, suffix=".npy", delete=False) as file:
-            np.save(file, x)
-        Path(file.name).replace(place)
-    except OSError:  # a cache that cannot be written is none
-        pass
+    # a cache that cannot be written is none
+    with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=_made(place.parent)) as beside:
+        np.save(Path(beside) / place.name, x)
+        (Path(beside) / place.name).replace(place)
     return x
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 # --- idx files --------------------------------------------------------------------------------------------------

@@ -49,10 +49,10 @@ class Dataset:
 
     @property
     def kind(self) -> str:
-        """tables, images, or arrays of numbers."""
+        """tables, images, arrays (a row of numbers each), or volumes (inputs of any other number of axes)."""
         if isinstance(self.schema, preprocess.TableSchema):
             return "tables"
-        return "images" if len(self.schema.shape) == 3 else "arrays"
+        return {1: "arrays", 3: "images"}.get(len(self.schema.shape), "volumes")
 
     @property
     def widest(self) -> int:
@@ -111,7 +111,7 @@ def _from_arrays(raw: Raw, data: Data, place: str) -> Dataset:
         raise UserError(f"{place}: data.source: x holds NaN or infinity in row {int(bad[0][0])}")
     y, target, note = _recognise(pd.Series(raw.y, name="y"), data.task, place)
     parts = _split(y, target, data, None, place, raw.part)
-    schema = preprocess.fit_array(raw.x, parts["train"])
+    schema = preprocess.fit_array(raw.x, parts["train"], f"{place}: data.source")
     return _assemble(schema.transform(raw.x, place), y, target, schema, parts, (note,))
 
 
@@ -132,8 +132,11 @@ def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
             raise UserError(f"{place}: data.{key}: no column {column!r} in {raw.name}; {choices(table.columns)}")
     if len(table) == 0:
         raise UserError(f"{place}: data.source: {raw.name} has no rows")
+    preprocess.refuse_strange(table[name], f"{place}: data.target")
     y, target, note = _recognise(table[name], data.task, place)
     named = table.get(data.split.named) if data.split.named else None
+    if named is not None and data.split.group is not None:
+        preprocess.refuse_strange(named, f"{place}: data.split.group")
     parts = _split(y, target, data, named, place, raw.part)
     weight = None if data.weight is None else _weights(table[data.weight], parts["train"], f"{place}: data.weight")
     apart = dict.fromkeys(c for c in (name, data.split.named, data.weight, *data.drop) if c is not None)
@@ -185,6 +188,8 @@ def _recognise(column: pd.Series, task: str | None, place: str) -> tuple[np.ndar
             f"{place}: data.target: {why}, with fractions among them, which name no classes; "
             "data.task: regression, or whole numbers or words"
         )
+    if pd.api.types.is_float_dtype(column) and np.isinf(column.to_numpy(dtype=np.float64)).any():
+        raise UserError(f"{place}: data.target: holds infinity, which is no class")
     labels = preprocess.words(column)
     names = np.unique(labels.astype(str))
     order = _class_order(names)

@@ -47,14 +47,29 @@ def _of_parts(given: Mapping[str, Any], spec: str, place: str) -> Raw:
         raise UserError(f"{place}: {spec} gave a mapping of {told}; {_FORMS}")
     raws = {name: _raw(part, spec, place) for name, part in given.items()}
     part = np.concatenate([[name] * _rows(raw) for name, raw in raws.items()])
-    tables = [raw.table for raw in raws.values()]
-    if all(table is not None for table in tables):
-        return Raw(spec, table=pd.concat(tables, ignore_index=True), part=part)
+    tables = {name: raw.table for name, raw in raws.items() if raw.table is not None}
+    if len(tables) == len(raws):
+        return Raw(spec, table=_one_table(tables, spec, place), part=part)
     shapes = {name: None if raw.x is None else raw.x.shape[1:] for name, raw in raws.items()}
     if len(set(shapes.values())) > 1:
         raise UserError(f"{place}: {spec} gave parts of several shapes: {shapes}")
     xs, ys = ([getattr(raw, name) for raw in raws.values()] for name in ("x", "y"))
     return Raw(spec, x=np.concatenate(xs), y=np.concatenate(ys), part=part)
+
+
+def _one_table(tables: Mapping[str, pd.DataFrame], spec: str, place: str) -> pd.DataFrame:
+    """The parts' tables under each other; a category stays one, whatever values a part has of it."""
+    columns = list(tables["train"])
+    for name, table in tables.items():
+        odd = sorted(map(str, set(table) ^ set(columns)))
+        if odd:
+            have, lacks = ("train", name) if odd[0] in columns else (name, "train")
+            raise UserError(f"{place}: {spec}: the column {odd[0]!r} is in {have} and not in {lacks}")
+    whole = pd.concat(tables.values(), ignore_index=True)
+    for column in columns:
+        if any(isinstance(table[column].dtype, pd.CategoricalDtype) for table in tables.values()):
+            whole[column] = pd.Categorical(whole[column])
+    return whole
 
 
 def _rows(raw: Raw) -> int:

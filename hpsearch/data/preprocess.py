@@ -5,6 +5,7 @@ category known from training; a missing or unknown category is all zeros. A colu
 in training gets a 0/1 column that says so. Arrays are standardised: flat ones a feature, others a channel.
 """
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from hpsearch.errors import UserError
 from hpsearch.nets.shape import Layout
 
 _ROUNDING = 1e-12  # of a feature's size: what varies by less is constant
+_LOST = 100 * np.finfo(np.float32).eps / 2  # float32 rounds by a hundredth of a spread of this share of the size
 _AT_ONCE = 256  # rows of arrays, which may be large images
 _OTHER_COLUMN = "name the word in data.missing, or the column in data.categorical"
 
@@ -35,9 +37,12 @@ class Number:
 
 @dataclass(frozen=True)
 class Category:
+    """`text`: training read the column as text, so that 007 and 7 are two words."""
+
     name: str
     categories: tuple[str, ...]
     flags_missing: bool
+    text: bool = False
 
     @property
     def width(self) -> int:
@@ -87,11 +92,20 @@ class ArraySchema:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def transform(self, x: np.ndarray, place: str) -> np.ndarray:
-        """Float32 [N, *shape]; an input of the same size in another shape is reshaped."""
-        if x.ndim < 2 or int(np.prod(x.shape[1:])) != int(np.prod(self.shape)):
+    def shaped(self, x: np.ndarray, place: str) -> np.ndarray:
+        """[N, *shape], from that, from flat rows, or from grey images without their channel.
+
+        Raises:
+            UserError: they have another shape. One of the same size may be images with their channels last.
+        """
+        grey = len(self.shape) == 3 and self.shape[0] == 1
+        if x.shape[1:] not in (self.shape, (int(np.prod(self.shape)),), self.shape[1:] if grey else self.shape):
             raise UserError(f"{place}: x must be [N, {', '.join(map(str, self.shape))}], got {list(x.shape)}")
-        x = x.reshape(len(x), *self.shape).astype(np.float32)
+        return x.reshape(len(x), *self.shape)
+
+    def transform(self, x: np.ndarray, place: str) -> np.ndarray:
+        """Float32 [N, *shape], from what `shaped` takes."""
+        x = self.shaped(x, place).astype(np.float32)
         if not np.isfinite(x).all():
             raise UserError(f"{place}: x holds NaN or infinity in row {int(np.argwhere(~np.isfinite(x))[0][0])}")
         tail = (1,) * (len(self.shape) - 1)
@@ -105,7 +119,9 @@ Schema = TableSchema | ArraySchema
 
 
 def numbers(series: pd.Series, place: str, advice: str = _OTHER_COLUMN) -> np.ndarray:
-    """A column as float64, missing as NaN; text that is not a number is refused with its row and `advice`."""
+    """A column as float64, missing as NaN; what is not a number is refused with its row and `advice`."""
+    if is_time(series):
+        raise UserError(f"{place}: the column {series.name!r} holds times, and should hold numbers")
     values = pd.to_numeric(series, errors="coerce")
     wrong = series.notna() & values.isna()
     if wrong.any():
@@ -160,7 +176,7 @@ def is_categorical(series: pd.Series, named: Sequence[str]) -> bool:
 def fit_table(table: pd.DataFrame, categorical: Sequence[str], train: np.ndarray, place: str) -> TableSchema:
     """The schema of a table without its target, fitted on the rows `train`."""
     for name in table:
-        _refuse_strange(table[name], place)
+        refuse_strange(table[name], place)
     columns = [
         _fit_category(table[name], train)
         if is_categorical(table[name], categorical)
@@ -170,10 +186,22 @@ def fit_table(table: pd.DataFrame, categorical: Sequence[str], train: np.ndarray
     return TableSchema(tuple(columns))
 
 
-def _refuse_strange(series: pd.Series, place: str) -> None:
-    """Numbers, words and booleans are what a net's columns are made of."""
-    strange = next((v for v in series if isinstance(v, list | dict | tuple | set | bytes | np.ndarray)), None)
-    if pd.api.types.is_datetime64_any_dtype(series) or pd.api.types.is_timedelta64_dtype(series):
+_STRANGE = (list, dict, tuple, set, bytes, np.ndarray, datetime.date, datetime.time, datetime.timedelta)
+
+
+def is_time(series: pd.Series) -> bool:
+    """Whether a column holds points or spans of time, which pandas would turn into nanoseconds."""
+    return bool(pd.api.types.is_datetime64_any_dtype(series) or pd.api.types.is_timedelta64_dtype(series))
+
+
+def refuse_strange(series: pd.Series, place: str) -> None:
+    """Numbers, words and booleans are what a net's columns are made of.
+
+    Raises:
+        UserError: a column holds something else.
+    """
+    strange = next((value for value in series if isinstance(value, _STRANGE)), None)
+    if is_time(series):
         strange = series.iloc[0]
     if strange is not None:
         raise UserError(
@@ -193,11 +221,16 @@ def _fit_number(series: pd.Series, train: np.ndarray, place: str) -> Number:
 def _fit_category(series: pd.Series, train: np.ndarray) -> Category:
     values = words(series)[train]
     known = sorted({value for value in values if value is not None})
-    return Category(str(series.name), tuple(known), any(value is None for value in values))
+    text = bool(pd.api.types.infer_dtype(series, skipna=True) == "string")
+    return Category(str(series.name), tuple(known), any(value is None for value in values), text)
 
 
-def fit_array(x: np.ndarray, train: np.ndarray) -> ArraySchema:
-    """The schema of arrays, fitted on the rows `train`."""
+def fit_array(x: np.ndarray, train: np.ndarray, place: str) -> ArraySchema:
+    """The schema of arrays, fitted on the rows `train`.
+
+    Raises:
+        UserError: what varies in a feature is smaller than what float32 can tell apart at its size.
+    """
     axes = (0,) if x.ndim == 2 else (0, *range(2, x.ndim))
     runs = np.array_split(train, max(len(train) // _AT_ONCE, 1))
     count = len(train) * int(np.prod(x.shape[2:]))
@@ -205,7 +238,14 @@ def fit_array(x: np.ndarray, train: np.ndarray) -> ArraySchema:
     apart = (x[some] - mean.reshape(-1, *(1,) * (x.ndim - 2)) for some in runs)
     std = np.sqrt(sum(np.square(block).sum(axes) for block in apart) / count)
     size = np.max([np.abs(x[some]).max(axes) for some in runs], axis=0)
-    std = np.where(std > _ROUNDING * size, std, 1.0)
+    varies = std > _ROUNDING * size
+    lost = np.flatnonzero(varies & (std < _LOST * size))
+    if x.dtype.itemsize > 4 and len(lost):
+        raise UserError(
+            f"{place}: x: {'feature' if x.ndim == 2 else 'channel'} {lost[0]} varies by {std[lost[0]]:.3g} around "
+            f"{mean[lost[0]]:.9g}, which is lost in float32, as arrays are trained on; take its offset off first"
+        )
+    std = np.where(varies, std, 1.0)
     return ArraySchema(x.shape[1:], tuple(mean.tolist()), tuple(std.tolist()))
 
 

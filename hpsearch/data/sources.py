@@ -42,7 +42,7 @@ def _sklearn(name: str) -> Raw:
 
 def read_csv(path: Path, missing: Sequence[str], categorical: Sequence[str]) -> pd.DataFrame:
     """A CSV with a header; only the words in `missing` are missing values; `categorical` columns stay text."""
-    _check_header(path)
+    check_header(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header, cut without a word
         return pd.read_csv(
@@ -55,8 +55,12 @@ def read_csv(path: Path, missing: Sequence[str], categorical: Sequence[str]) -> 
         )
 
 
-def _check_header(path: Path) -> None:
-    """pandas renames the second of two columns of one name, and reads a file of semicolons as one column."""
+def check_header(path: Path) -> None:
+    """pandas renames the second of two columns of one name, and reads a file of semicolons as one column.
+
+    Raises:
+        ValueError: the header is such a one.
+    """
     names = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -106,7 +110,7 @@ def _npz(path: Path) -> Raw:
         raise UserError(f"{path}: x must be numbers with one row an example, got {x.dtype} {list(x.shape)}")
     if y.ndim != 1 or len(y) != len(x):
         raise UserError(f"{path}: y must have one value a row of x ({len(x)}), got shape {list(y.shape)}")
-    return Raw(path.name, x=channels_first(x, str(path)).astype(np.float32), y=y)
+    return Raw(path.name, x=channels_first(x, str(path)), y=y)
 
 
 _FILES: dict[str, Callable[[Path, Sequence[str], Sequence[str]], Raw]] = {
@@ -125,6 +129,8 @@ def read(data: Data, base: Path, place: str, code: Code | None = None) -> Raw:
         UserError: no such source, or it cannot be read.
     """
     source, where = data.source, f"{place}: data.source"
+    if data.missing != Data().missing and ".csv" not in {Path(name or "").suffix for name in (source, data.extra)}:
+        raise UserError(f"{place}: data.missing: is for words in a CSV, and {source} is none; leave it out")
     if code is not None:
         return read_own(code.load(where), code.spec, where, lambda error: fault(error, code.file))
     kind, _, name = source.partition(":")

@@ -5,6 +5,7 @@ count from 0, without the header.
 """
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from pathlib import Path
@@ -64,6 +65,7 @@ def _csv(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Itera
     columns = schema.columns if isinstance(schema, TableSchema) else ()
     text = {column.name: str for column in columns if isinstance(column, Category)}
     try:
+        sources.check_header(path)
         with pd.read_csv(
             path,
             keep_default_na=False,
@@ -73,9 +75,22 @@ def _csv(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Itera
             chunksize=rows,
             low_memory=False,
         ) as reader:
-            yield from reader
+            yield from _whole_rows(reader)
+    except pd.errors.ParserWarning:
+        raise UserError(f"{path}: cannot be read as csv: it has rows with more cells than its header") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as csv: {_first_line(error)}") from None
+
+
+def _whole_rows(reader: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """The reader's pieces; rows longer than the header are an error, and not cut without a word."""
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            piece = next(reader, None)
+        if piece is None:
+            return
+        yield piece
 
 
 def _parquet(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Iterator[Chunk]:
@@ -125,7 +140,9 @@ def feeds(
     for column, name, empty in zip(schema.columns, names, empties, strict=True):
         series = _pick(table, column.name, place)
         if isinstance(column, Number):
-            result[name] = _numbers(series, place, first)[:, None]
+            values = _numbers(series, place, first)
+            _refuse_too_large(values, column, place, first)
+            result[name] = values[:, None]
         else:
             result[name] = _words(series, column, empty)[:, None]
     return result
@@ -160,6 +177,8 @@ def _numeric(x: np.ndarray, place: str) -> np.ndarray:
 
 def _numbers(series: pd.Series, place: str, first: int) -> np.ndarray:
     """Float64 [N], missing as NaN."""
+    if preprocess.is_time(series):
+        raise UserError(f"{place}: the column {str(series.name)!r} holds numbers, got times")
     values = pd.to_numeric(series, errors="coerce")
     numbers = values.astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = np.flatnonzero((series.notna().to_numpy() & np.isnan(numbers)) | np.isinf(numbers))
@@ -172,10 +191,21 @@ def _numbers(series: pd.Series, place: str, first: int) -> np.ndarray:
     return numbers
 
 
+def _refuse_too_large(values: np.ndarray, column: Number, place: str, first: int) -> None:
+    """What float32 cannot hold once it is standardised would be infinity in the net."""
+    with np.errstate(over="ignore"):
+        far = np.flatnonzero(np.abs((values - column.mean) / column.std) > np.finfo(np.float32).max)
+    if len(far):
+        raise UserError(
+            f"{place}: the column {column.name!r} has {values[far[0]]:g} in row {first + int(far[0])}, "
+            "which is too large for the net"
+        )
+
+
 def _words(series: pd.Series, column: Category, empty: str) -> np.ndarray:
     """Text [N] as training knew it; missing as `empty`. An empty text is missing where it is no category."""
     words = preprocess.words(series)
-    known = _Known(column.categories)
+    known = _Known(column)
     seen = {word: known.word(word) if word is not None else empty for word in set(words)}
     return np.array([seen[word] for word in words], dtype=object)
 
@@ -184,13 +214,14 @@ class _Known:
     """A column's categories, and how training wrote those of its values that are numbers or booleans.
 
     pandas made numbers of a column that held only numbers, so `007` and `7.0` became the category `7`; who
-    reads a few rows at a time, or text, must do the same. A column with other words keeps them.
+    reads a few rows at a time, or text, must do the same. A column with other words, or that was read as text,
+    keeps them.
     """
 
-    def __init__(self, categories: Sequence[str]) -> None:
-        self.categories = set(categories)
-        self.numeric = all(word in _as_numbers(word) for word in categories)
-        lower = {word.lower(): word for word in categories}
+    def __init__(self, column: Category) -> None:
+        self.categories = set(column.categories)
+        self.numeric = not column.text and all(word in _as_numbers(word) for word in column.categories)
+        lower = {word.lower(): word for word in column.categories}
         self.booleans = lower if set(lower) <= {"true", "false"} else {}
 
     def word(self, word: str) -> str:
@@ -218,16 +249,14 @@ def _as_numbers(word: str) -> list[str]:
 
 
 def _array(chunk: Chunk, schema: ArraySchema, place: str, first: int) -> np.ndarray:
-    """Float32 [N, *shape]; an input of the same size in another shape is reshaped, as in training."""
+    """Float32 [N, *shape], from what `ArraySchema.shaped` takes, or a table of so many columns."""
     x = (
         _columns(chunk, prod(schema.shape), place, first)
         if isinstance(chunk, pd.DataFrame)
         else _numeric(chunk, place)
     )
-    if x.ndim < 2 or prod(x.shape[1:]) != prod(schema.shape):
-        raise UserError(f"{place}: x must be [N, {', '.join(map(str, schema.shape))}], got {list(x.shape)}")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, and is refused as such
-        x = x.reshape(len(x), *schema.shape).astype(np.float32)
+        x = schema.shaped(x, place).astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))
     if len(bad):
         raise UserError(f"{place}: x must be finite, but row {first + int(bad[0])} holds NaN or infinity")

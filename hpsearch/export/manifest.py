@@ -7,7 +7,7 @@ from typing import Any
 
 from hpsearch.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 NAME = "manifest.json"
 FILES = ("model.onnx", "model.safetensors", "preprocess.json", "README.md")
 

@@ -2,9 +2,9 @@
 
 Inputs: a table has one input [N, 1] a column, numbers as double (NaN is missing), categories as string (the
 empty string is missing, an unknown word is no category); arrays have one input `x`, float32 [N, *shape].
-Outputs, float32: classification `probability` [N, C]; regression `value` [N] in the target's units; more than
-one member also `spread` [N], the members' weighted standard deviation of the predicted class's probability,
-or of the value.
+Outputs: classification `probability` [N, C], float32; regression `value` [N] in the target's units, double; more
+than one member also `spread` [N], float32, the members' weighted standard deviation of the predicted class's
+probability, or of the value.
 """
 
 import copy
@@ -47,8 +47,8 @@ class Combined(nn.Module):
         self.classifies = target.task == "classification"
         share_M = torch.tensor(weights, dtype=torch.float64) / sum(weights)
         self.register_buffer("weight", share_M.float())
-        self.register_buffer("mean", torch.tensor(target.mean, dtype=torch.float32))
-        self.register_buffer("std", torch.tensor(target.std, dtype=torch.float32))
+        self.register_buffer("mean", torch.tensor(target.mean, dtype=torch.float64))
+        self.register_buffer("std", torch.tensor(target.std, dtype=torch.float64))
         self.eval()
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
@@ -57,14 +57,15 @@ class Combined(nn.Module):
             out_MNC = out_MNC.softmax(-1)
         weight_M11 = self.weight[:, None, None]
         mean_NC = (weight_M11 * out_MNC).sum(0)
-        result = mean_NC if self.classifies else self.mean + self.std * mean_NC[:, 0]
+        # in double: float32 would round a value with a large offset, such as a time
+        result = mean_NC if self.classifies else self.mean + self.std * mean_NC[:, 0].double()
         if len(self.members) == 1:
             return (result,)
         # the difference is taken before the squares, and before the target's offset: neither cancels
         spread_NC = (weight_M11 * (out_MNC - mean_NC).square()).sum(0).sqrt()
         if self.classifies:
             return result, spread_NC.gather(1, mean_NC.argmax(-1, keepdim=True))[:, 0]
-        return result, self.std * spread_NC[:, 0]
+        return result, self.std.float() * spread_NC[:, 0]
 
 
 def build_graph(

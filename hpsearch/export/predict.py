@@ -59,7 +59,7 @@ class Model:
     def _run(self, inputs: dict[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
         if rows == 0:  # not every operator takes an empty batch
             shapes = {"probability": (0, len(self.about["classes"]))}
-            return {name: np.zeros(shapes.get(name, (0,)), np.float32) for name in self.about["outputs"]}
+            return {name: np.zeros(shapes.get(name, (0,))) for name in self.about["outputs"]}
         return dict(zip(self.about["outputs"], self.session.run(self.about["outputs"], inputs), strict=True))
 
     def _frame(self, outputs: dict[str, np.ndarray]) -> pd.DataFrame:

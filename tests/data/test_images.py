@@ -102,6 +102,13 @@ def test_val_is_the_validation_part_and_others_beside_parts_are_refused(tmp_path
         read_folder(tmp_path / "pets", None, "s")
 
 
+def test_parts_are_known_in_any_spelling(tmp_path: Path) -> None:
+    folder(tmp_path / "pets" / "Training")
+    folder(tmp_path / "pets" / "TEST")
+    raw = read_folder(tmp_path / "pets", None, "s")
+    assert (set(raw.y), set(raw.part)) == ({"cat", "dog"}, {"train", "test"})  # type: ignore[arg-type]
+
+
 def test_one_folder_named_as_a_part_is_a_class(tmp_path: Path) -> None:
     for name in ("train", "ship"):
         folder(tmp_path / "vehicles" / name / "all", 2)

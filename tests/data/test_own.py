@@ -7,6 +7,7 @@ import pytest
 
 from hpsearch.code import find
 from hpsearch.data.load import Dataset, load
+from hpsearch.data.preprocess import Category, TableSchema
 from hpsearch.errors import UserError
 from hpsearch.prepare import prepare
 from hpsearch.study import Data
@@ -45,6 +46,18 @@ def parts():
 
 def all_parts():
     return {"train": (X[:30], Y[:30]), "validation": (X[30:45], Y[30:45]), "test": Tail()}
+
+
+def unlike_parts():
+    frame = table()
+    return {"train": frame[:40], "test": frame[40:].rename(columns={"a": "A"})}
+
+
+def categories_by_part():
+    frame = pd.DataFrame({"c": np.tile([1, 2], 30), "y": Y})
+    later = frame[40:].assign(c=np.tile([1, 3, 2, 3], 5))
+    parts = {"train": pd.concat([frame[:40], later]), "test": later[later.c != 2]}
+    return {name: part.astype({"c": "category"}) for name, part in parts.items()}
 
 
 class Tail:
@@ -136,6 +149,14 @@ def test_parts_that_the_loader_makes_stay(tmp_path: Path) -> None:
     assert (len(whole.train.y), len(whole.validation.y), len(whole.test.y)) == (30, 15, 15)
 
 
+def test_a_category_stays_one_whatever_values_a_part_has_of_it(tmp_path: Path) -> None:
+    dataset = loaded(tmp_path, "categories_by_part", target="y")
+    assert isinstance(dataset.schema, TableSchema)
+    (column,) = dataset.schema.columns
+    assert isinstance(column, Category)
+    assert column.categories == ("1", "2", "3")
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -146,6 +167,7 @@ def test_parts_that_the_loader_makes_stay(tmp_path: Path) -> None:
         ("two_labels", "y must have one value a row of x (60), got shape [60, 2]"),
         ("short", "y must have one value a row of x (60), got shape [59]"),
         ("wrong_part", "my_loaders:wrong_part gave a mapping of train, dev; give a pair"),
+        ("unlike_parts", "my_loaders:unlike_parts: the column 'A' is in test and not in train"),
         ("takes", "my_loaders:takes failed: TypeError: takes() missing 1 required positional argument"),
         ("last", "images are channels first: x must be [60, 3, 5, 5], got [60, 5, 5, 3]"),
         ("nothing", "has no function 'nothing'; choose from Pairs, Tail, all_parts"),

@@ -78,7 +78,7 @@ def test_a_missing_category_has_a_flag_and_an_unseen_one_is_all_zeros() -> None:
     frame = table()
     frame.loc[50, "gaps"], frame.loc[51, "gaps"], frame.loc[52, "word"] = "unseen", None, "RED"
     got, schema = block(fit(frame), frame, "gaps"), fit(frame)
-    assert schema.columns[5] == Category("gaps", ("p", "q"), True)
+    assert schema.columns[5] == Category("gaps", ("p", "q"), True, text=True)
     assert [got[row].tolist() for row in (50, 51)] == [[0, 0, 0], [0, 0, 1]]
     assert block(schema, frame, "word")[52].tolist() == [0, 0, 0]
 
@@ -107,7 +107,7 @@ def test_rows_beyond_training_change_nothing_that_is_fitted(seed: int) -> None:
     other = other.astype(frame.dtypes)
     assert fit(frame) == fit(other)
     x = table(seed)["plain"].to_numpy().reshape(60, 1).repeat(2, 1)
-    assert fit_array(x, TRAIN) == fit_array(np.concatenate([x[:40], x[40:] * 100]), TRAIN)
+    assert fit_array(x, TRAIN, "x") == fit_array(np.concatenate([x[:40], x[40:] * 100]), TRAIN, "x")
 
 
 def test_columns_are_found_by_name_and_others_are_left_alone() -> None:
@@ -123,7 +123,7 @@ def test_columns_are_found_by_name_and_others_are_left_alone() -> None:
 def test_arrays_are_scikit_learns_standard_scaler_a_feature_or_a_channel(shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).normal(5, 3, (60, *shape)).astype(np.float32)
     x[:, 0] = 4.0  # a constant feature
-    schema = fit_array(x, TRAIN)
+    schema = fit_array(x, TRAIN, "x")
     by_channel = x.reshape(60, shape[0], -1).swapaxes(1, 2)
     scaler = StandardScaler().fit(by_channel[TRAIN].reshape(-1, shape[0]).astype(np.float64))
     expected = scaler.transform(by_channel.reshape(-1, shape[0])).reshape(60, -1, shape[0]).swapaxes(1, 2)
@@ -138,7 +138,7 @@ def test_arrays_are_scikit_learns_standard_scaler_a_feature_or_a_channel(shape: 
 )
 def test_arrays_of_another_size_or_without_finite_numbers_are_refused(x: np.ndarray) -> None:
     with np.errstate(over="ignore"), pytest.raises(UserError, match=r"^new: x "):
-        fit_array(np.ones((4, 3)), np.arange(4)).transform(x, "new")
+        fit_array(np.ones((4, 3)), np.arange(4), "x").transform(x, "new")
 
 
 def test_whole_numbers_are_one_category_however_they_are_written() -> None:
@@ -170,10 +170,27 @@ def test_a_schema_goes_through_json_unchanged(schema: TableSchema | ArraySchema)
 def test_what_is_constant_does_not_depend_on_the_unit(size: float) -> None:
     rng = np.random.default_rng(0)
     x = np.stack([rng.normal(size=2000), np.full(2000, 1e6 + 0.1)], 1) * size
-    scaled = fit_array(x, np.arange(2000)).transform(x, "s")
+    scaled = fit_array(x, np.arange(2000), "x").transform(x, "s")
     assert scaled[:, 0].std() == pytest.approx(1, abs=1e-3)
     assert np.abs(scaled[:, 1]).max() < 1e-3
     table = pd.DataFrame({"a": x[:, 0], "b": x[:, 1]})
     scaled = fit_table(table, [], np.arange(2000), "s").transform(table, "s")
     assert scaled[:, 0].std() == pytest.approx(1, abs=1e-3)
     assert np.abs(scaled[:, 1]).max() < 1e-3
+
+
+def test_what_float32_cannot_tell_apart_is_refused() -> None:
+    x = 1.7e9 + np.arange(40.0)[:, None]
+    with pytest.raises(UserError, match=r"x: feature 0 varies by 11.* around 1.7.*; take its offset off"):
+        fit_array(x, np.arange(40), "s")
+    fit_array(x.astype(np.float32), np.arange(40), "s")  # nothing is lost that is there
+    fit_array(x - 1.7e9, np.arange(40), "s")
+    fit_array(np.full((40, 1), 1.7e9), np.arange(40), "s")  # constant
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 2, 2), (5, 2, 3, 2), (5, 13)])
+def test_arrays_of_another_shape_are_refused_though_their_size_is_right(shape: tuple[int, ...]) -> None:
+    schema = fit_array(np.random.default_rng(0).normal(size=(20, 2, 2, 3)), np.arange(20), "s")
+    assert schema.transform(np.zeros((5, 12)), "x").shape == (5, 2, 2, 3)
+    with pytest.raises(UserError, match=r"x must be \[N, 2, 2, 3\]"):
+        schema.transform(np.zeros(shape), "x")

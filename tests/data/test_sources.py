@@ -89,7 +89,7 @@ def test_an_npz_gives_numbers_and_targets(tmp_path: Path) -> None:
     raw = read(Data(source="a.npz"), tmp_path, "s.yaml")
     assert raw.x is not None
     assert raw.y is not None
-    assert (raw.x.dtype, raw.x.tolist(), raw.y.tolist()) == (np.float32, X.tolist(), list("ababab"))
+    assert (raw.x.dtype, raw.x.tolist(), raw.y.tolist()) == (np.uint8, X.tolist(), list("ababab"))
 
 
 def test_an_npz_without_targets_can_be_read_for_prediction(tmp_path: Path) -> None:

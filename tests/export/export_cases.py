@@ -80,7 +80,7 @@ def make_case(kind: str, task: str, count: int) -> Case:
         schema: Schema = preprocess.fit_table(data, ['say "hi"'], np.arange(40), "test")
     else:
         data = np.random.default_rng(1).normal(5, 3, (20, 2, 2, 3)).astype(np.float32)
-        schema = preprocess.fit_array(data, np.arange(15))
+        schema = preprocess.fit_array(data, np.arange(15), "x")
     features = schema.transform(data, "test")
     return Case(nets(features, target.outputs, count), WEIGHTS[:count], schema, target, data)
 

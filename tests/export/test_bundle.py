@@ -41,7 +41,7 @@ def test_the_folder_holds_what_the_contract_names(table_export: Path, table_case
     assert {path.name for path in table_export.iterdir()} == ALL
     assert [path.name for path in table_export.parent.iterdir()] == ["export"]
     about = json.loads((table_export / "manifest.json").read_text())
-    assert about["format"] == 1
+    assert about["format"] == manifest.FORMAT
     assert set(about["versions"]) == {"hpsearch", "torch", "onnx", "onnxruntime"}
     assert (about["task"], about["classes"]) == ("classification", list(table_case.target.classes))
     assert about["metrics"]["validation"] == {"log_loss": 0.25, "auroc": None}
@@ -99,7 +99,7 @@ def test_a_newer_format_is_refused(array_export: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(array_export, tmp_path / "export"))
     about = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(about | {"format": manifest.FORMAT + 1}))
-    with pytest.raises(UserError, match=r"format 2.*newer hpsearch"):
+    with pytest.raises(UserError, match=rf"format {manifest.FORMAT + 1}.*newer hpsearch"):
         load(folder)
     with pytest.raises(UserError, match="not an export"):
         load(tmp_path / "nowhere")

@@ -117,6 +117,11 @@ WRONG_TABLES = {
     "missing column": (lambda t: t.drop(columns="<script>"), r"the column '<script>' is missing"),
     "text in a number": (lambda t: t.assign(x=["1"] * 44 + ["l0"] + ["1"] * 15), r"column 'x' .* row 44 has 'l0'"),
     "infinity": (lambda t: t.assign(x=[0.0] * 9 + [np.inf] * 51), r"column 'x' .* row 9 has"),
+    "times": (
+        lambda t: t.assign(x=pd.to_datetime("2026-01-01")),
+        "the column 'x' holds numbers, got times",
+    ),
+    "more than float32 holds": (lambda t: t.assign(x=1e60), r"'x' has 1e\+60 in row 0, which is too large"),
     "a column twice": (lambda t: pd.concat([t, t[["x"]]], axis=1), r"column 'x' stands 2 times"),
     "an array": (lambda t: np.zeros((3, 8)), r"'colour\|`x`' holds words"),
     "a list": (lambda t: [1, 2], r"got list"),
@@ -140,6 +145,8 @@ WRONG_ARRAYS = {
     "words": (np.full((4, 12), "a"), "x must hold numbers"),
     "not a number": (np.where(np.arange(48).reshape(4, 12) == 30, np.nan, 0), "row 2 holds NaN"),
     "too large": (np.full((1, 12), 1e300), "row 0 holds NaN or infinity"),
+    "channels last": (np.zeros((2, 3, 2, 2)), r"x must be \[N, 2, 2, 3\], got \[2, 3, 2, 2\]"),
+    "another order": (np.zeros((2, 2, 3, 2)), r"x must be \[N, 2, 2, 3\], got \[2, 2, 3, 2\]"),
     "columns": (pd.DataFrame(np.zeros((2, 13))), "12 columns of numbers, in the order of x, got 13"),
     "a hole": (
         pd.DataFrame(np.where(np.arange(24).reshape(2, 12) == 17, np.nan, 0)),
@@ -159,6 +166,9 @@ WRONG_FILES = {
     "in.txt": (b"a,b\n", r"in\.txt.*choose from \.csv, \.npz, \.parquet"),
     "in.csv": (b"", r"cannot be read as csv"),
     "ragged.csv": (b"a,b\n1,2\n1,2,3\n", r"cannot be read as csv"),
+    "longer.csv": (b"a,b\n1,2,3\n4,5,6\n", r"rows with more cells than its header"),
+    "twice.csv": (b"a,b,a\n1,2,3\n", r"its header has the column 'a' twice"),
+    "semicolons.csv": (b"a;b\n1;2\n", r"the single column 'a;b'"),
     "latin.csv": (b"a,b\n\xff\xfe,1\n", r"cannot be read as csv"),
     "in.parquet": (b"PAR1 no", r"cannot be read as parquet"),
     "in.npz": (b"PK no", r"cannot be read as npz"),
@@ -214,6 +224,12 @@ def test_words_are_spelled_as_training_spelled_them(name: str) -> None:
     schema = TableSchema((Category("c", categories, True),))
     table = pd.DataFrame({"c": pd.Series(given, dtype=object)})
     assert inputs.feeds(table, schema, ["c"], [""], "X", 0)["c"][:, 0].tolist() == wanted
+
+
+def test_a_word_of_digits_that_training_read_as_text_stays_that_word() -> None:
+    schema = TableSchema((Category("zip", ("7", "12345"), False, text=True),))
+    table = pd.DataFrame({"zip": ["7", "007", "12345.0"]})
+    assert inputs.feeds(table, schema, ["zip"], [""], "X", 0)["zip"][:, 0].tolist() == ["7", "007", "12345.0"]
 
 
 def test_predicting_loads_neither_torch_nor_ray_nor_optuna(array_export: Path) -> None:
