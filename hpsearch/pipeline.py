@@ -95,6 +95,8 @@ def check(
             plain = prepare(path, data_alone=True)
         except UserError:
             raise error from None
+        if plain.dataset.raw is None:
+            raise
         note("the training set-up is wrong, as is told at the end; the data are looked at all the same")
         preflight.look_at_data(plain, only, tell, begin)
         raise

@@ -25,6 +25,7 @@ class Screen:
     def __init__(self, console: Console, name: str) -> None:
         self.console, self.name = console, name
         self._stage, self._since, self._said = "", time.monotonic(), 0.0
+        self._before: float | None = None  # the share that was done when this stage was first seen
         self._live: Live | None = None
 
     def __enter__(self) -> "Screen":
@@ -42,25 +43,33 @@ class Screen:
         self.console.print(escape(text), highlight=False)
 
     def stage(self, name: str) -> None:
-        self._stage, self._since, self._said = name, time.monotonic(), 0.0
+        self._stage, self._since, self._said, self._before = name, time.monotonic(), 0.0, None
         if self._live is None:
             self.console.print(f"stage: {name}", highlight=False)
         else:
             self._live.update(self._panel(None))
 
     def progress(self, view: Seen) -> None:
+        self._before = view.share if self._before is None else self._before
         if self._live is not None:
             self._live.update(self._panel(view))
         elif time.monotonic() - self._said > _PLAIN_EVERY_S:
             self._said = time.monotonic()
-            self.console.print(_line(view, self._since), highlight=False)
+            self.console.print(self._line(view), highlight=False)
 
     def _panel(self, view: Seen | None) -> RenderableType:
         head = Text.assemble((self.name, "bold"), "  ", (self._stage, "cyan"))
         if view is None:
             return head
         bar = ProgressBar(total=1.0, completed=view.share, width=40)
-        return Group(head, bar, Text(_line(view, self._since)))
+        return Group(head, bar, Text(self._line(view)))
+
+    def _line(self, view: Seen) -> str:
+        took, left = time.monotonic() - self._since, ""
+        gone = view.share - (self._before or 0.0)
+        if view.even and gone > 0.02 and view.share < 1:
+            left = f", about {_time(took / gone * (1 - view.share))} left"
+        return f"{view.told} in {_time(took)}{left}"
 
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
@@ -106,12 +115,6 @@ class Verdicts:
             self.console.print(Text(f"{'':20}accepted: {accepted}"))
         elif finding.advice:
             self.console.print(Text(f"{'':20}{finding.advice}"))
-
-
-def _line(view: Seen, since: float) -> str:
-    took, share = time.monotonic() - since, view.share
-    left = f", about {_time(took / share * (1 - share))} left" if view.even and 0.02 < share < 1 else ""
-    return f"{view.told} in {_time(took)}{left}"
 
 
 def _time(seconds: float) -> str:

@@ -62,6 +62,11 @@ class Run:
     failures: tuple[str | None, ...]
     epochs: int
 
+    @property
+    def failure(self) -> str | None:
+        """The first row's that failed."""
+        return next((failure for failure in self.failures if failure), None)
+
 
 class Bench:
     """The study's net with the baseline's parameters (see `baseline`)."""
@@ -71,16 +76,16 @@ class Bench:
         self.factory = prepared.net.factory()
         self.params, self.arrays = baseline(prepared), prepared.arrays
         self.metric = prepared.arrays.metric  # the study's; short runs choose their epochs by log loss or rmse
-        self.size = self._afforded()
+        self.size = self._afforded(int(self.params["batch_size"]))
         sampled, self.of = _sampled(prepared.arrays, self.size)
         self.arrays = replace(sampled, metric=self.proper)
         batch = self.size.batch or int(self.params["batch_size"])
         self.params["batch_size"] = min(batch, len(self.arrays.train.y))
         self.kept: dict[str, Any] = {}  # what one check leaves for another
 
-    def _afforded(self) -> Size:
+    def _afforded(self, batch: int) -> Size:
         try:
-            return afforded(self.net(), self.inputs(2), int(self.params["batch_size"]))
+            return afforded(self.net(), self.inputs(2), batch)
         except Exception:  # a net that cannot go forward: each check says so
             return Size()
 
@@ -96,16 +101,27 @@ class Bench:
     def proper(self) -> str:
         return PROPER[self.target.task]
 
-    def with_plain(self) -> "Bench":
-        """The same with our plain net for such inputs; what is no net's stays: the loss, the inputs, the batch."""
-        name = self.prepared.net.name
-        if name not in NETS:
-            name = "resnet" if len(self.arrays.input_shape) == 3 else "mlp"
+    @property
+    def plain_net(self) -> str:
+        """Our net for such inputs: the study's own where it is one of ours."""
+        if self.prepared.net.name in NETS:
+            return self.prepared.net.name
+        return "resnet" if len(self.arrays.input_shape) == 3 else "mlp"
+
+    def with_plain(self, width: int | None = None) -> "Bench":
+        """The same with our plain net for such inputs, of this width where one is given.
+
+        What is no net's stays: the loss, the inputs; the batch, unless the net is too large for it.
+        """
+        name = self.plain_net
         table, theirs = of_net(name), (*self.prepared.net.takes, "prior_bias")
         kept = {key for key, knob in table.items() if not knob.nets and key not in theirs and key in self.params}
         other = self.on(self.arrays)
         other.factory = Net(name).factory()
         other.params = {key: self.params[key] if key in kept else knob.default for key, knob in table.items()}
+        other.params |= {} if width is None else {"width": width}
+        other.size = other._afforded(int(self.params["batch_size"]))
+        other.params["batch_size"] = min(other.size.batch or self.params["batch_size"], self.params["batch_size"])
         return other
 
     def on(self, arrays: Arrays) -> "Bench":
@@ -132,7 +148,8 @@ class Bench:
             norm.momentum = None  # the running mean is then that of all batches
         with torch.no_grad():
             for part in self.inputs(_SETTLING * _PART).split(_PART) if norms else ():
-                net.train()(part)
+                if len(part) > 1:  # one example has no spread
+                    net.train()(part)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
         return net.eval()

@@ -30,7 +30,7 @@ def wider_fits_better(bench: Bench) -> Finding:
     rungs, zero = _ladder(bench), at_zero_of(bench, bench.params)
     worse = not rungs[-1].loss <= rungs[0].loss + _WORSE * zero
     return judged(
-        worse and bench.is_full,
+        worse and bench.with_plain(rungs[-1].width).is_full,
         worse,
         _told(rungs) + bench.of,
         f"not above that of width {rungs[0].width} at width {rungs[-1].width}, by {_WORSE * zero:.2g}",
@@ -72,10 +72,11 @@ def _ladder(bench: Bench) -> tuple[Rung, ...]:
 
 
 def _climbed(bench: Bench) -> tuple[Rung, ...]:
-    plain, rungs = bench.with_plain(), []
-    name = "resnet" if "head" in plain.params else "mlp"
+    name, rungs = bench.plain_net, []
+    plain = bench.with_plain(_WIDTHS[name][-1])
+    steps = plain.size.steps(_STEPS[name])  # the same for all: what the widest can have
     for width in _WIDTHS[name]:
-        run = plain.run([{"lr": rate, "width": width, "schedule": "one_cycle"} for rate in _RATES], _STEPS[name])
+        run = plain.run([{"lr": rate, "width": width, "schedule": "one_cycle"} for rate in _RATES], steps)
         losses = np.nan_to_num(run.loss, nan=np.inf)
         best = int(losses.argmin())
         right = None

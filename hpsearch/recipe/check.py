@@ -97,6 +97,22 @@ def chosen(only: Sequence[str], place: str = "--only") -> list[str]:
     return [known for known in CHECKS if not only or {known, known.split(".")[0]} & set(only)]
 
 
+def require_known(accepted: Mapping[str, str], place: str) -> None:
+    """A finding is accepted by its whole id: one reason is not that of all checks of a row.
+
+    Raises:
+        UserError: there is no check of an id.
+    """
+    for name in accepted:
+        if name not in CHECKS:
+            raise UserError(f"{place}: accept: there is no check {name!r}; {choices(_of_row(name))}")
+
+
+def _of_row(row: str) -> list[str]:
+    """The checks of a row, or all where there is no such row."""
+    return [known for known in CHECKS if known.split(".")[0] == row] or list(CHECKS)
+
+
 def run(
     prepared: Prepared,
     only: Sequence[str] = (),

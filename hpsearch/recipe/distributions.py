@@ -12,6 +12,7 @@ _MOSTLY = 0.995  # of the rows with one value: near-constant
 _FAR = 20.0  # standard deviations
 _FEW = 10  # different whole numbers, which are classes rather than values
 _CHANCE = 1e-3  # of one false alarm about drift among all features, where the parts are drawn at random
+_WORDS = 20  # of a feature, the commonest, that are compared group by group
 _LARGE = 0.3  # a distance between two distributions, from 0 to 1, that no accident of a small part makes
 
 
@@ -91,7 +92,7 @@ def constant(view: View) -> Finding:
         f"no feature with one value in {percent(_MOSTLY)} of the training rows",
         "every input is the same: the reading of the data is wrong"
         if same
-        else "take them out (data.drop), or see whether they were read as they should be",
+        else f"take them out ({view.dropping}), or see whether they were read as they should be",
     )
 
 
@@ -114,27 +115,30 @@ def outliers(view: View) -> Finding:
         bool(found),
         told + view.of,
         f"no number beyond {_FAR:g} standard deviations of the other training rows",
-        "look at these rows: a unit or a decimal point may be wrong; where they are right, scaling: quantile "
-        "tames "
-        "them",
+        "look at these rows: a unit or a decimal point may be wrong"
+        + ("" if view.kind == "images" else "; where they are right, scaling: quantile tames them"),
         sorted(set(rows)),
     )
 
 
 def _far(values: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Whether each value [N] is far from the mean of the other training rows, in their standard deviations."""
-    known = ~np.isnan(values)
     inside = np.zeros(len(values), dtype=bool)
-    inside[train] = known[train]
+    inside[train] = ~np.isnan(values[train])
     count = int(inside.sum())
     if count < 3:
         return np.zeros(len(values), dtype=bool)
-    centred = np.where(known, values - values[inside].mean(), 0.0)
-    left = np.where(inside, count - 1, count)
-    mean = np.where(inside, -centred, 0.0) / left  # centred: the sum of all is 0
-    square = np.square(centred[inside]).sum() - np.where(inside, np.square(centred), 0.0)
-    spread = np.sqrt(np.maximum(square / left - np.square(mean), 0.0))
-    return np.asarray(known & (np.abs(centred - mean) > _FAR * spread) & (spread > 0))
+    known = values[inside]
+    far = np.abs(values - known.mean()) > _FAR * known.std()  # of a missing value this is false
+    far[inside] = False
+    # one that is so far from the others is at least so far from all, itself included
+    least = np.sqrt((count - 1) / count / (1 / _FAR**2 + 1 / count)) * (1 - 1e-6)
+    for place in np.flatnonzero(inside & (np.abs(values - known.mean()) >= least * known.std())):
+        inside[place] = False
+        others = values[inside]
+        far[place] = np.abs(values[place] - others.mean()) > _FAR * others.std() > 0
+        inside[place] = True
+    return np.asarray(far & (known.std() > 0))
 
 
 def identifiers(view: View) -> Finding:
@@ -145,7 +149,7 @@ def identifiers(view: View) -> Finding:
         bool(found),
         some(found) or "none",
         "no word or whole number that is another one in (nearly) every row",
-        "take it out (data.drop): a net learns such a column by heart, and it says nothing about new rows",
+        f"take it out ({view.dropping}): a net learns such a column by heart, and it says nothing about new rows",
     )
 
 
@@ -172,7 +176,7 @@ def normalised(view: View) -> Finding:
         return skipped("a sample of the rows does not tell" if view.of else "there are no numbers")
     found = [f.name for f in numbers if _centred(f.values) and not _centred(f.values[train])]
     return judged(
-        False, len(found) > max(len(numbers) / 2, 1), some(found) or "none",
+        False, len(found) > len(numbers) / 2, some(found) or "none",
         "no number whose mean is exactly 0 over all rows and not over the training rows",
         "validation and test have had a say in how the inputs are scaled: give the raw numbers, they are "
         "scaled here "
@@ -245,16 +249,24 @@ def _of_numbers(one: np.ndarray, two: np.ndarray) -> tuple[float, float]:
 
 
 def _groups_apart(feature: Feature, a: np.ndarray, b: np.ndarray, unit: np.ndarray) -> tuple[float, float]:
-    """The same of the groups' means: rows of one group are no independent draws. Words are left alone."""
-    if not feature.is_number:
-        return 1.0, 0.0
-    means = []
-    for rows in (a, b):
-        known = rows[~feature.missing[rows]]
-        groups = np.unique(unit[known], return_inverse=True)[1] if len(known) else np.zeros(0, dtype=int)
-        total = np.bincount(groups, feature.values[known])
-        means.append(total / np.maximum(np.bincount(groups), 1))
-    return _of_numbers(*means)
+    """The same of the groups' means: rows of one group are no independent draws. Of words, of each one's share."""
+    known = [rows[~feature.missing[rows]] for rows in (a, b)]
+    if feature.is_number:
+        return _of_numbers(*(_means(feature.values[rows], unit[rows]) for rows in known))
+    codes = np.unique(feature.codes[np.concatenate(known)], return_counts=True)
+    commonest = codes[0][np.argsort(-codes[1])[:_WORDS]]
+    tests = [
+        _of_numbers(*(_means((feature.codes[rows] == code).astype(float), unit[rows]) for rows in known))
+        for code in commonest.tolist()
+    ]
+    chance = min((chance for chance, _ in tests), default=1.0)
+    return min(chance * len(tests), 1.0), _apart(feature, a, b)[1]
+
+
+def _means(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Of each unit's values."""
+    groups = np.unique(unit, return_inverse=True)[1]
+    return np.asarray(np.bincount(groups, values) / np.maximum(np.bincount(groups), 1))
 
 
 def _without_rare(table: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """D2: the same row twice, with the same answer or with another, in one part or in two."""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ from hpsearch.recipe.view import View
 _MANY = 0.01  # of the rows
 _NEAR, _FIFTH = 0.1, 5  # of the distance of the fifth nearest
 _NEIGHBOURS = 4000  # rows of a part among which near ones are looked for
+_MOVED, _MOVES = 0.3, 5  # standard deviations of a number; times
 _CHANCE = 1e-3
 _DIRECTIONS = 100  # in which rows differ most: they tell near ones from others as well as a thousand
 _WORDS = 50  # of a column, each a direction of its own; of more, random directions
@@ -64,7 +66,7 @@ def leakage(view: View) -> Finding:
         ", ".join(told) + (f"; {percent(natural)} would be natural" if natural > _MANY / 10 else ""),
         "none; surely more than 1 % of a part is a failure",
         "what was learnt by heart scores there as if it were understood: drop the duplicates, or keep those that "
-        "belong together in one part (data.split.group)",
+        f"belong together in one part ({view.together})",
         rows,
         _pairs(view, rows),
     )
@@ -74,13 +76,18 @@ def extra(view: View) -> Finding:
     """D2.extra: validation and test rows whose inputs data.extra has; a failure by the rule of D2.leakage."""
     if view.in_extra is None:
         return skipped("the study names no data.extra")
-    held = sum(len(view.copies.part[part]) for part in ("validation", "test"))
-    low = _lower_end(len(view.in_extra), held)
+    told, fails, natural = [], False, _natural(view)
+    for part in ("validation", "test"):
+        rows = view.copies.rows[view.copies.part[part]]
+        count = int(np.isin(rows, view.in_extra).sum())
+        low = _lower_end(count, len(rows))
+        fails |= low > _MANY and low > 2 * natural
+        told.append(f"{count} of {len(rows)} {part} rows ({percent(count / len(rows))})")
     return judged(
-        low > _MANY and low > 2 * _natural(view),
+        fails,
         len(view.in_extra) > 0,
-        f"{len(view.in_extra)} of {held} validation and test rows ({percent(len(view.in_extra) / held)})",
-        "none; surely more than 1 % is a failure",
+        ", ".join(told),
+        "none; surely more than 1 % of a part is a failure",
         "extra data are for training alone: take out of them what is validated and tested on",
         view.in_extra,
     )
@@ -115,7 +122,8 @@ def near(view: View) -> Finding:
     """D2.near: validation and test rows that are nearly a training row, though not equal to it.
 
     Nearly: their nearest training row is at less than a tenth of the distance of the fifth nearest. Warns where
-    that is so more often than in points spread evenly around. Images are compared without brightness and contrast.
+    that is so more often than in points spread evenly around, and beside words more often than after the numbers
+    were moved. Images are compared without brightness and contrast.
     """
     in_training = view.part["train"]
     if not any(feature.is_number and not feature.missing[in_training].all() for feature in view.features):
@@ -130,10 +138,11 @@ def near(view: View) -> Finding:
     places = places[~np.isin(own[places], trained)]
     if len(train) < _FIFTH or len(places) == 0:
         return skipped("too few rows that are not equal to others")
-    x = _comparable(view, np.concatenate([train, places]), len(train))
-    distance = NearestNeighbors(n_neighbors=_FIFTH).fit(x[: len(train)]).kneighbors(x[len(train) :])[0]
-    close = places[distance[:, 0] < _NEAR * distance[:, -1]]
+    distance = _distances(view, train, places)
+    close = places[_is_near(distance)]
     natural = _by_chance(distance)
+    if any(not feature.is_number for feature in view.features):
+        natural = max(natural, _by_moving(view, train, places))
     chance = float(stats.binomtest(len(close), len(places), natural, alternative="greater").pvalue)
     return judged(
         False,
@@ -142,9 +151,30 @@ def near(view: View) -> Finding:
         f"{len(train)} training rows",
         f"{percent(natural)} by chance",
         "copies that were cut, saved or measured again are duplicates still: drop them, or keep them in one part "
-        "(data.split.group)",
+        f"({view.together})",
         view.sources(close),
     )
+
+
+def _distances(view: View, train: np.ndarray, places: np.ndarray, moved: float = 0.0, seed: int = 0) -> np.ndarray:
+    """From the rows at these places to their five nearest in training, [n, 5]; with their numbers moved first."""
+    x = _comparable(view, np.concatenate([train, places]), len(train), moved, seed)
+    found = NearestNeighbors(n_neighbors=_FIFTH).fit(x[: len(train)]).kneighbors(x[len(train) :])[0]
+    return np.asarray(found)
+
+
+def _is_near(distance: np.ndarray) -> np.ndarray:
+    return np.asarray(distance[:, 0] < _NEAR * distance[:, -1])
+
+
+def _by_moving(view: View, train: np.ndarray, places: np.ndarray) -> float:
+    """How often rows are so near whose numbers were moved by a part of their spread: no copies are left then.
+
+    Where few numbers stand beside words, a row may have one near neighbour of the same words, and others far away.
+    """
+    near = np.stack([_is_near(_distances(view, train, places, _MOVED, seed)) for seed in range(_MOVES)])
+    share = float(near.mean())
+    return share + 2 * math.sqrt(share * (1 - share) / near.size)
 
 
 def _by_chance(distance: np.ndarray) -> float:
@@ -242,18 +272,22 @@ def _sample(places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return places if len(places) <= _NEIGHBOURS else np.sort(rng.choice(places, _NEIGHBOURS, replace=False))
 
 
-def _comparable(view: View, places: np.ndarray, trained: int) -> np.ndarray:
-    """Rows as points [N, D] between which a distance means something, the first `trained` of them for training."""
+def _comparable(view: View, places: np.ndarray, trained: int, moved: float = 0.0, seed: int = 0) -> np.ndarray:
+    """Rows as points [N, D] between which a distance means something, the first `trained` of them for training.
+
+    `moved`: how far the numbers of the others are moved, at random, in standard deviations.
+    """
     if view.kind == "images":
         flat = view.flat(places)
         spread = flat.std(1, keepdims=True)
         return fewer((flat - flat.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1), trained)
-    train, rng = view.part["train"], np.random.default_rng(0)
+    train, rng, mover = view.part["train"], np.random.default_rng(0), np.random.default_rng(seed)
     columns = []
     for feature in view.features:
         known = feature.values[train][~feature.missing[train]]
         if feature.is_number and len(known):
             values = (feature.values[places] - known.mean()) / (known.std() or 1)
+            values[trained:] += moved * mover.normal(size=len(places) - trained) if moved else 0.0
             columns.append(np.nan_to_num(values)[:, None])
         elif not feature.is_number:
             columns.append(_directions(feature.codes + 1, rng)[places])

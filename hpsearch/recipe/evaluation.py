@@ -14,6 +14,8 @@ _ONE_BY_ONE = 200  # rows that are predicted one by one
 
 def in_full(bench: Bench) -> Finding:
     """R3: a trained net predicts the same twice, and one by one as together; the score is that of every row."""
+    if bench.baseline.failure is not None:
+        return judged(True, False, bench.baseline.failure, "a score", "see R2")
     net, x = bench.baseline.nets[0].eval(), bench.held_out()
     with torch.no_grad():
         whole, again = (torch.cat([net(part) for part in x.split(512)]) for _ in range(2))

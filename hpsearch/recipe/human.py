@@ -59,7 +59,10 @@ def _both(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
     where = f"{prepared.place}: human.labels"
     table = read_table(prepared.base / prepared.study.human.labels)
     named = prepared.study.data.target
-    column = named if named is not None and named in table else str(table.columns[-1])
+    others = [name for name in table.columns if name != "row"]
+    if not others:
+        raise UserError(f"{where}: has no column with labels beside `row`")
+    column = named if named is not None and named in table else str(others[-1])
     table = table[table[column].notna()]
     rows = table.index.to_numpy() if "row" not in table else _whole(table["row"], where)
     answers = _answers(bench, table[column], where)

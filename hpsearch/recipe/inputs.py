@@ -52,15 +52,18 @@ def decoded(bench: Bench) -> Finding:
 
 def scaled(bench: Bench) -> Finding:
     """R10.scale: inputs of the size that nets are made for, about 0 and 1."""
-    x = bench.inputs(len(bench.arrays.train.y)).double().flatten(1)
-    mean, spread, far = float(x.mean()), float(x.std(0, correction=0).mean()), float(x.abs().max())
+    x, layout = bench.inputs(len(bench.arrays.train.y)).flatten(1), bench.arrays.layout
+    if layout is not None and layout.number.any():  # the 0 and 1 of a rare word say nothing of size
+        x = x[:, np.flatnonzero(layout.number)]
+    mean, spread = float(x.mean(0).mean()), float(x.std(0, correction=0).mean())
+    far = float(x.abs().max())
     usual = abs(mean) <= 3 and 0.01 < spread < 10
     return judged(
         not far <= 1e4,
         not (usual and far <= _FAR),
         f"mean {mean:.2g}, mean spread of a feature {spread:.2g}, largest size {far:.3g}{bench.of}",
         f"about 0, about 1, below {_FAR:g}",
-        "one far value rules each step that its row is in: see D1.outliers; scaling: quantile tames them"
+        "one far value rules each step that its row is in: see D1.outliers"
         if usual
         else "the inputs are not of the size 1: look at what is done to them on their way",
     )

@@ -1,7 +1,6 @@
 """G13: activations and gradients, layer by layer."""
 
 from collections.abc import Callable
-from copy import deepcopy
 
 import numpy as np
 import torch
@@ -91,11 +90,9 @@ def gradients(bench: Bench) -> Finding:
 
 def _spread(bench: Bench, net: nn.Module) -> tuple[dict[str, float], float | None]:
     """Each layer's gradient by its weights, and the largest by the smallest; None of fewer than two."""
-    net = _with_gradients(bench, net)
     sizes = {
-        name: _rms(module.weight.grad) / max(_rms(module.weight.detach()), 1e-12)
-        for name, module in net.named_modules()
-        if isinstance(module, _WEIGHTED) and module.weight.grad is not None
+        name: _rms(gradient) / max(_rms(weight.detach()), 1e-12)
+        for name, (weight, gradient) in _gradients(bench, net).items()
     }
     values = np.array([size for size in sizes.values() if size != 0])  # below a layer that begins at zero
     return sizes, None if len(values) < 2 else float(values.max() / values.min())
@@ -103,28 +100,39 @@ def _spread(bench: Bench, net: nn.Module) -> tuple[dict[str, float], float | Non
 
 def _dead(bench: Bench, net: nn.Module) -> dict[str, float]:
     """The share of units, of each layer but the last, whose weights get no gradient."""
-    net = _with_gradients(bench, net)
+    last = bench.last(net)
     return {
-        name: float((module.weight.grad.flatten(1) == 0).all(1).float().mean())
-        for name, module in net.named_modules()
-        if isinstance(module, _WEIGHTED) and module is not bench.last(net) and module.weight.grad is not None
+        name: float((gradient.flatten(1) == 0).all(1).float().mean())
+        for name, (weight, gradient) in _gradients(bench, net).items()
+        if last is None or weight is not last.weight
     }
 
 
-def _with_gradients(bench: Bench, net: nn.Module) -> nn.Module:
-    """A copy of the net, in evaluation mode, with the gradient of a plain loss over many rows."""
-    net = deepcopy(net).eval()
-    for parameter in net.parameters():
-        parameter.grad = None
-    x = bench.inputs(_ROWS)
+def _gradients(bench: Bench, net: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
+    """Each layer's weights, and the gradient of a plain loss over many rows by them, in evaluation mode.
+
+    Of weights that are parameters and train; those that are made of others (`weight_norm`) are none.
+    """
+    weights = {
+        name: module.weight
+        for name, module in net.eval().named_modules()
+        if isinstance(module, _WEIGHTED) and module.weight.is_leaf and module.weight.requires_grad
+    }
+    if not weights:
+        return {}
+    x, found = bench.inputs(_ROWS), dict[str, Tensor]()
     targets = torch.from_numpy(bench.target.scaled(bench.arrays.train.y[: len(x)]))
     for part, told in zip(x.split(_PART), targets.split(_PART), strict=True):
         outputs = net(part)
         if bench.is_classification:
-            nn.functional.cross_entropy(outputs, told).backward()
+            loss = nn.functional.cross_entropy(outputs, told)
         else:
-            nn.functional.mse_loss(outputs.squeeze(-1), told).backward()
-    return net
+            loss = nn.functional.mse_loss(outputs.squeeze(-1), told)
+        gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
+        for name, gradient in zip(weights, gradients, strict=True):
+            if gradient is not None:
+                found[name] = found[name] + gradient if name in found else gradient
+    return {name: (weights[name], gradient) for name, gradient in found.items()}
 
 
 def _first_layer(bench: Bench, weight: np.ndarray) -> Draw:

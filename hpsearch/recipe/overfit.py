@@ -1,15 +1,17 @@
 """R8: a few rows are learnt by heart."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from hpsearch.nets.build import NETS
 from hpsearch.recipe import pictures
 from hpsearch.recipe.bench import Bench
 from hpsearch.recipe.initial import at_zero_of, of_prior
 from hpsearch.recipe.pictures import Draw
-from hpsearch.recipe.verdict import Finding, judged
+from hpsearch.recipe.verdict import Finding, judged, skipped
 
 _ROWS, _STEPS = 8, 400
 _LOOKED_AT, _APART = 400, 0.05  # rows from which they are taken; of the inputs' spread, the distance they have
@@ -20,25 +22,33 @@ _LEAST = 0.1  # of the loss with outputs of zero: rows with one answer have a co
 
 def one_batch(bench: Bench) -> Finding:
     """R8: the loss of a handful of rows goes to about zero, at one rate of three at least."""
-    few = _few(bench)
+    if bench.params.get("depth") == 0 and bench.prepared.net.name in NETS:
+        return skipped("a net without a hidden layer cannot learn any rows by heart")
+    few, widest = _few(bench), _widest(bench)
     arrays = replace(bench.arrays, train=bench.arrays.train.at(few), validation=bench.arrays.train.at(few))
-    run = bench.run([{"lr": rate, "batch_size": len(few)} for rate in _RATES], _STEPS, arrays)
+    run = bench.run([{"lr": rate, "batch_size": len(few), **widest} for rate in _RATES], _STEPS, arrays)
     constant = bench.on(arrays)
     prior = max(of_prior(constant), _LEAST * at_zero_of(constant, bench.params))
     losses = np.nan_to_num(run.loss, nan=np.inf) / prior
     losses = np.minimum(losses, _in_evaluation(bench, few, run.predicted)).clip(0)
     best = int(losses.argmin())
+    pairs = _pairs(bench, few, run.predicted[best])
     return judged(
         not losses[best] < _HALF_LEARNT,
         not losses[best] < _LEARNT,
         f"{losses[best]:.2g} of the best constant's loss on {len(few)} rows after {run.epochs} steps at rate "
-        f"{_RATES[best]:g}; label→prediction: {', '.join(_pairs(bench, few, run.predicted[best]))}",
+        f"{_RATES[best]:g}; label→prediction: {', '.join(map('→'.join, pairs))}",
         f"below {_LEARNT:g} of it",
         "a net that cannot learn a few rows by heart has a fault: a softmax before the loss, frozen weights, dead "
         "units, or inputs that are all the same",
         bench.arrays.train.index[few],
-        _picture(bench, few, run.predicted[best]),
+        _picture(bench, few, pairs),
     )
+
+
+def _widest(bench: Bench) -> dict[str, int]:
+    """Of our nets the study's widest: a narrow one may not hold the rows."""
+    return {"width": int(bench.prepared.space.highest("width"))} if bench.prepared.net.name in NETS else {}
 
 
 def _in_evaluation(bench: Bench, few: np.ndarray, predicted: torch.Tensor) -> np.ndarray:
@@ -73,18 +83,18 @@ def _few(bench: Bench) -> np.ndarray:
     return np.array(found)
 
 
-def _picture(bench: Bench, few: np.ndarray, predicted: torch.Tensor) -> Draw:
-    pairs, x = _pairs(bench, few, predicted), bench.arrays.train.x[few]
+def _picture(bench: Bench, few: np.ndarray, pairs: Sequence[tuple[str, str]]) -> Draw:
+    x = bench.arrays.train.x[few]
     if x.ndim == 4:
-        return pictures.images(x, pairs, 4)
-    rows = [[row, *pair.split("→")] for row, pair in zip(bench.arrays.train.index[few], pairs, strict=True)]
+        return pictures.images(x, ["→".join(pair) for pair in pairs], 4)
+    rows = [[row, *pair] for row, pair in zip(bench.arrays.train.index[few], pairs, strict=True)]
     return pictures.table(["row", "label", "prediction"], rows)
 
 
-def _pairs(bench: Bench, few: np.ndarray, predicted: torch.Tensor) -> list[str]:
+def _pairs(bench: Bench, few: np.ndarray, predicted: torch.Tensor) -> list[tuple[str, str]]:
     """Each row's label and its prediction."""
     y = bench.arrays.train.y[few]
     if bench.is_classification:
         names = bench.target.classes
-        return [f"{names[a]}→{names[b]}" for a, b in zip(y, predicted.argmax(-1).tolist(), strict=True)]
-    return [f"{a:.3g}→{b:.3g}" for a, b in zip(y, predicted.tolist(), strict=True)]
+        return [(str(names[a]), str(names[b])) for a, b in zip(y, predicted.argmax(-1).tolist(), strict=True)]
+    return [(f"{a:.3g}", f"{b:.3g}") for a, b in zip(y, predicted.tolist(), strict=True)]

@@ -17,13 +17,15 @@ _MOST_IMAGES = 40
 
 def save(draw: Draw, title: str, path: Path) -> None:
     """A PNG, beside the target and then in its place."""
-    from matplotlib.figure import Figure  # takes a second to import
+    from matplotlib import rc_context  # takes a second to import
+    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), dpi=100, layout="constrained")
-    draw(figure)
-    figure.suptitle(title, fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_with(path, lambda to: figure.savefig(to, format="png"))
+    with rc_context({"text.parse_math": False}):  # a name in the data may hold two dollars
+        figure = Figure(figsize=(8, 5), dpi=100, layout="constrained")
+        draw(figure)
+        figure.suptitle(title, fontsize=11)
+        write_with(path, lambda to: figure.savefig(to, format="png"))
 
 
 def bars(groups: Mapping[str, Sequence[float]], names: Sequence[str], label: str) -> Draw:

@@ -6,19 +6,18 @@ from hpsearch.knobs import KNOBS
 from hpsearch.recipe.bench import STEPS, Bench
 from hpsearch.recipe.controls import gain
 from hpsearch.recipe.initial import at_zero_of, of_prior
-from hpsearch.recipe.verdict import Finding, judged, some
+from hpsearch.recipe.verdict import Finding, judged, skipped, some
 
 _WORSE = 0.1  # of what ignorance loses
-_SAFE = 3e-4  # Adam's rate
+_SAFE = {"adam": 3e-4, "adamw": 3e-4, "sgd": 1e-2, "nesterov": 1e-2}  # a rate for the steps of a short run
 
 
 def trains(bench: Bench) -> Finding:
     """R2: with every regularizer off and Adam at 3e-4, training brings the loss down."""
     run, zero, prior = bench.baseline, at_zero_of(bench, bench.params), of_prior(bench)
-    failed = next((failure for failure in run.failures if failure), None)
-    if failed is not None:
+    if run.failure is not None:
         return judged(
-            True, False, failed, "a run to its end", "see whether the inputs are of the size 1: R10.scale"
+            True, False, run.failure, "a run to its end", "see whether the inputs are of the size 1: R10.scale"
         )
     loss = float(run.loss.mean())
     return judged(
@@ -54,8 +53,9 @@ def no_hero(bench: Bench) -> Finding:
     name = bench.prepared.net.name
     if name in ("mlp", "resnet"):
         return judged(False, False, f"the plain {name}", "a plain net, or one that is no worse", "")
-    plain = "resnet" if len(bench.arrays.input_shape) == 3 else "mlp"
-    other = bench.with_plain()
+    plain, other = bench.plain_net, bench.with_plain()
+    if other.size.cut > bench.size.cut:
+        return skipped(f"the plain {plain} costs so much more here that it would be cut short")
     ours, theirs = bench.baseline.scores, other.baseline.scores
     mean, low, high = gain(theirs - ours)
     return judged(
@@ -79,11 +79,11 @@ def rate(bench: Bench) -> Finding:
     told = ", ".join(f"{r:.3g}: {a:.3g} and {b:.3g}" for r, a, b in zip(rates, losses, scores, strict=True))
     wasted = not losses.min() <= safe.loss.mean() + _WORSE * prior
     wasted |= not scores.min() <= ignorant and bool(safe.scores.mean() <= ignorant)
-    gets_there = high * _own_steps(bench) >= _SAFE * STEPS  # in a run of its own length
+    slow = high < _SAFE[optimizer] and high * _own_steps(bench) >= _SAFE[optimizer] * STEPS  # but gets there
     worse = not scores.min() <= safe.scores.mean() + _WORSE * ignorant
     return judged(
-        bool(wasted) and bench.is_full and not (high < _SAFE and gets_there),
-        bool(wasted or worse) or not scores.max() <= ignorant,
+        bool(wasted) and bench.is_full and not slow,
+        bool(wasted or worse) or not scores[-1] <= ignorant,
         f"training loss and best validation {bench.proper} in {run.epochs} epochs, by rate ({optimizer}): {told}; "
         f"Adam at 0.0003: {safe.loss.mean():.3g} and {safe.scores.mean():.3g}{bench.of}",
         f"the best rate about as good as the safe one, and none above {ignorant:.3g}, which is ignorance",

@@ -27,7 +27,7 @@ def look(
         UserError: there is no check of an id.
     """
     accepted = prepared.study.accept
-    check.chosen(list(accepted), f"{prepared.place}: accept")
+    check.require_known(accepted, prepared.place)
     if not only:  # a launch that is stopped in the middle must not take old verdicts for its own
         for path in (folder.checked, *folder.pictures.glob("*.png")):
             path.unlink(missing_ok=True)
@@ -63,7 +63,7 @@ def require_passed(
         look(prepared, folder, about, (), lambda *_: None, begin)
         known = read_json(folder.check)
     accepted = prepared.study.accept
-    check.chosen(list(accepted), f"{prepared.place}: accept")
+    check.require_known(accepted, prepared.place)
     for entry in known:
         if entry["verdict"] in ("warn", "fail"):
             why = f" (accepted: {accepted[entry['id']]})" if entry["id"] in accepted else ""

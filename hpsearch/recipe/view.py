@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from hpsearch.data import preprocess
 from hpsearch.data.dataset import Target
@@ -36,10 +37,8 @@ class Feature:
 
     @cached_property
     def codes(self) -> np.ndarray:
-        """The same values as integers [N]: equal where they are equal."""
-        values = self.values if self.is_number else np.array([v or "" for v in self.values], dtype=str)
-        codes = np.unique(values, return_inverse=True, equal_nan=self.is_number)[1]
-        return np.where(self.missing, -1, codes)
+        """The same values as integers [N]: equal where they are equal, -1 where there is none."""
+        return np.asarray(pd.factorize(self.values)[0])
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,16 @@ class View:
     def is_classification(self) -> bool:
         return self.target.task == "classification"
 
+    @property
+    def dropping(self) -> str:
+        """How to take a feature out."""
+        return "data.drop" if self.kind == "tables" else "in the source: it has no names to drop"
+
+    @property
+    def together(self) -> str:
+        """How to keep rows in one part."""
+        return "data.split.group" if self.kind == "tables" else "as parts of the source's own"
+
     def inputs(self, places: np.ndarray) -> np.ndarray:
         """Arrays or images at these places, as they were read, [n, …]."""
         assert self.source is not None
@@ -110,7 +119,7 @@ def view(prepared: Prepared, seed: int = 0) -> View:
     y = answers[[place[int(row)] for row in rows]]
     unit = None
     if raw.table is not None:
-        features = _of_table(dataset, rows)
+        features = tuple(_of_table(dataset, rows))
         if split.group is not None:
             unit = np.unique(preprocess.words(raw.table[split.group].iloc[rows]).astype(str), return_inverse=True)[
                 1
@@ -155,7 +164,8 @@ def _groups(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
     raw = dataset.raw
     assert raw is not None
     if raw.table is not None:
-        found = hashes(np.stack([feature.codes for feature in _of_table(dataset, rows)], axis=1))
+        codes = np.stack([feature.codes.astype(np.int32) for feature in _of_table(dataset, rows)], axis=1)
+        found = hashes(codes)
     else:
         assert raw.x is not None
         found = hashes(raw.x, rows)
@@ -189,16 +199,15 @@ def _smaller(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def _of_table(dataset: Dataset, rows: np.ndarray) -> tuple[Feature, ...]:
+def _of_table(dataset: Dataset, rows: np.ndarray) -> Iterator[Feature]:
     assert dataset.raw is not None and dataset.raw.table is not None
     assert isinstance(dataset.schema, preprocess.TableSchema)
-    table, found = dataset.raw.table.iloc[rows], []
+    table = dataset.raw.table
     for column in dataset.schema.columns:
         is_word = isinstance(column, Category)
-        series = table[column.name]
+        series = table[column.name].iloc[rows]
         values = preprocess.words(series) if is_word else preprocess.numbers(series, column.name)
-        found.append(Feature(column.name, values, not is_word))
-    return tuple(found)
+        yield Feature(column.name, values, not is_word)
 
 
 def _of_arrays(x: np.ndarray, rows: np.ndarray) -> tuple[Feature, ...]:

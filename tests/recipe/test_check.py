@@ -98,6 +98,66 @@ def test_unknown_ids_are_refused(command: Any, tmp_path: Path) -> None:
     assert f"{path}: accept: there is no check 'R99'" in err
 
 
+def test_a_row_of_checks_is_accepted_one_by_one(command: Any, tmp_path: Path) -> None:
+    path = with_keys(write(LEAKING, tmp_path), accept={"D2": "known"})
+    status, _, err = command("check", str(path), "--only", "D2")
+    assert status == 2
+    assert "accept: there is no check 'D2'; choose from D2.conflicts, D2.duplicates" in err
+
+
+@pytest.mark.parametrize("rows", [108, 109])
+def test_a_batch_of_one_row_settles_no_norm(rows: int, tmp_path: Path) -> None:
+    path = write(Fault("small", "", lambda rng: blobs(rng, rows), {"params": {"norm": "batch"}}), tmp_path)
+    assert run(prepare(path), ["R5"])["R5"].verdict == "pass"
+
+
+def test_weights_that_are_made_of_others_are_no_fault(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    (tmp_path / "normed.py").write_text(
+        "from torch import nn\nfrom torch.nn.utils import weight_norm\n\n\ndef build(input_shape, outputs):\n"
+        "    return nn.Sequential(weight_norm(nn.Linear(input_shape[0], 32)), nn.ReLU(), nn.Linear(32, outputs))\n"
+    )
+    path = with_keys(write(SMALL, tmp_path), net="normed:build")
+    found = run(prepare(path), ["G13"])
+    assert {name: finding.verdict for name, finding in found.items() if finding.verdict == "fail"} == {}
+
+
+def test_a_slow_rate_of_sgd_that_gets_there_in_the_studys_runs_is_no_failure(tmp_path: Path) -> None:
+    params = {"optimizer": "sgd", "lr": 1e-3, "epochs": 400, "batch_size": 16}
+    path = write(Fault("slow", "", lambda rng: blobs(rng, 300), {"params": params}), tmp_path)
+    assert run(prepare(path), ["O2"])["O2"].verdict in ("pass", "warn")
+    params["epochs"] = 2
+    assert run(prepare(with_keys(path, params=params)), ["O2"])["O2"].verdict == "fail"
+
+
+def test_rates_that_are_too_low_at_their_lower_end_alone_lose_no_trials_at_the_upper(tmp_path: Path) -> None:
+    params = {"lr": {"low": 1e-7, "high": 3e-3, "log": True}}
+    found = run(prepare(write(Fault("low", "", values, {"params": params}), tmp_path)), ["O2"])["O2"]
+    assert "lower lr's upper end" not in found.advice
+
+
+def test_a_net_without_a_hidden_layer_learns_no_rows_by_heart(tmp_path: Path) -> None:
+    path = write(Fault("linear", "", lambda rng: blobs(rng, 150), {"params": {"depth": 0}}), tmp_path)
+    assert run(prepare(path), ["R8"])["R8"].verdict == "skip"
+
+
+def test_a_narrow_first_width_is_not_what_learns_rows_by_heart(tmp_path: Path) -> None:
+    params = {"width": {"low": 1, "high": 256}, "depth": 1}
+    path = write(Fault("narrow", "", lambda rng: blobs(rng, 150, 4), {"params": params}), tmp_path)
+    assert run(prepare(path), ["R8"])["R8"].verdict == "pass"
+
+
+def test_names_in_the_data_are_no_formulas(tmp_path: Path) -> None:
+    def dollars(rng: np.random.Generator) -> pd.DataFrame:
+        return blobs(rng, 150).replace({"y": {"one": "$10k_$20k", "two": "a→b"}})
+
+    found = run(prepare(write(Fault("dollars", "", dollars), tmp_path)), ["D1.classes", "R8", "R10"])
+    drawn = {name: finding.picture for name, finding in found.items() if finding.picture is not None}
+    assert set(drawn) == {"D1.classes", "R8", "R10"}
+    for name, picture in drawn.items():
+        save(picture, f"{name}: $_$", tmp_path / f"{name}.png")
+
+
 def test_where_the_net_is_wrong_the_data_are_looked_at_all_the_same(command: Any, tmp_path: Path) -> None:
     path = with_keys(write(LEAKING, tmp_path), net="nowhere:Net")
     status, out, err = command("check", str(path), "--only", "D2.leakage", "--only", "R4")

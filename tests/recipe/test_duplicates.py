@@ -1,5 +1,6 @@
 """Duplicates, against a plain loop over pairs of rows."""
 
+from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
@@ -9,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpsearch.data.dataset import Target
-from hpsearch.recipe.duplicates import conflicts, duplicates, leakage, near, twins_of_tree
-from hpsearch.recipe.verdict import percent
+from hpsearch.recipe.duplicates import conflicts, duplicates, extra, leakage, near, twins_of_tree
+from hpsearch.recipe.verdict import Finding, percent
 from hpsearch.recipe.view import Copies, Feature, View, hashes
 
 
@@ -149,3 +150,29 @@ def test_large_images_are_compared_as_means_of_blocks() -> None:
 def test_numbers_that_are_all_missing_have_no_distance() -> None:
     found = near(view_of(np.full((60, 2), np.nan), np.zeros(60, dtype=int), np.repeat([0, 1, 2], 20)))
     assert found.verdict == "skip"
+
+
+def beside_words(copies: int) -> Finding:
+    """D2.near of a number beside ten words of two values, and of some rows measured again."""
+    rng = np.random.default_rng(0)
+    words, number = rng.integers(2, size=(1000, 10)), rng.normal(size=1000)
+    words = np.concatenate([words, words[:copies]])
+    number = np.append(number, number[:copies] + 0.01 * rng.normal(size=copies))
+    rows = len(number)
+    view = view_of(np.column_stack([words, number]), np.zeros(rows, dtype=int), rng.permutation(rows) % 3)
+    text = tuple(Feature(f"w{i}", np.array(["no", "yes"], dtype=object)[words[:, i]], False) for i in range(10))
+    return near(replace(view, features=(*text, view.features[-1])))
+
+
+def test_few_numbers_beside_words_have_near_rows_by_chance() -> None:
+    assert beside_words(copies=0).verdict == "pass"
+    assert beside_words(copies=200).verdict == "warn"
+
+
+def test_extra_data_with_the_rows_of_a_small_part_are_a_failure() -> None:
+    rng = np.random.default_rng(0)
+    part = np.repeat([0, 1, 2], [100, 20_000, 150])
+    view = view_of(rng.normal(size=(len(part), 2)), np.zeros(len(part), dtype=int), part)
+    assert extra(replace(view, in_extra=view.rows[part == 2])).verdict == "fail"
+    assert extra(replace(view, in_extra=view.rows[part == 2][:1])).verdict == "warn"
+    assert extra(replace(view, in_extra=view.rows[:0])).verdict == "pass"
