@@ -16,7 +16,7 @@ from hpsearch.export import manifest
 from hpsearch.files import read_json, set_aside, write_json, write_text
 from hpsearch.folder import Folder
 from hpsearch.prepared import Prepared
-from hpsearch.search import ledger
+from hpsearch.search import ledger, packing
 from hpsearch.search.packing import Plan
 from hpsearch.study import Study, dump_study, load_study
 
@@ -49,6 +49,7 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
     manifest.refuse_strangers(folder.export)
     if not any(path.exists() for path in (folder.study, folder.origin, folder.ledger, folder.summary)):
         return
+    _refuse_other_plan(folder, plan)
     before = _identity(folder, name)
     if before.study is None or before.data is None:
         lost = folder.study if before.study is None else folder.origin
@@ -71,6 +72,18 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
         raise UserError(
             f"{prepared.place}: search.trials: {drawn} are drawn already, got {count}; give {drawn} or more"
         )
+
+
+def _refuse_other_plan(folder: Folder, plan: Plan | None) -> None:
+    """A run keeps the plan that it began with, whatever it has appended since."""
+    if plan is None or not folder.plan.exists():
+        return
+    try:
+        mine = packing.read(folder.plan)
+    except UserError:
+        return  # it is set aside, and the one given takes its place
+    if mine.legs[: len(plan.legs)] != plan.legs:
+        raise UserError(f"--plan: {folder.plan} is another one, which this run goes by; leave it out")
 
 
 def refuse_links(folder: Folder) -> None:

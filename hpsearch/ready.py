@@ -37,7 +37,7 @@ def with_space(
 
     `widest`: the values of the widest category, without which there is nothing to embed. `takes`: what the factory
     of a net of the user's own takes; the space then has what training takes, and of a net's parameters none.
-    Arrays have the space of tables where there is none of theirs.
+    Arrays and volumes have the space of tables where there is none of theirs.
     A parameter of the study's own takes the place of the space's; `off` takes one away that has no such value.
 
     Raises:
@@ -48,7 +48,7 @@ def with_space(
         return study
     where = f"{place}: search.space"
     kinds = read_yaml(text_of(name, where), where)
-    if kind == "arrays" and kind not in kinds and "tables" in kinds:
+    if kind in ("arrays", "volumes") and kind not in kinds and "tables" in kinds:
         kinds[kind] = kinds["tables"]
     if "any" not in kinds and kind not in kinds:
         told = " and ".join(kinds)
@@ -58,7 +58,8 @@ def with_space(
     table = of_net(study.net) if takes is None else of_own({}, {}, anything=False)
     if takes is not None:
         table = {key: knob for key, knob in table.items() if key not in (*takes.named, *DROPOUTS)}
-    given = {key: entry for key, entry in parse_params(raw, where).items() if _fits(key, table, task, kind)}
+    read = parse_params(raw, where).items()
+    given = {key: _of_task(key, entry, task) for key, entry in read if _fits(key, table, task, kind)}
     if "embedding" in given and not embeds(given["embedding"], widest):
         del given["embedding"]
     taken = {key for key, entry in study.params.items() if _takes_away(key, entry)}
@@ -66,7 +67,6 @@ def with_space(
     merged = {key: entry for key, entry in {**given, **own}.items() if key not in taken}
     if "batch_size" in given and "batch_size" not in own:
         merged["batch_size"] = _filled(merged["batch_size"], rows)
-    merged = {key: _of_task(key, entry, task) for key, entry in merged.items()}
     kept = {key: entry for key, entry in merged.items() if key in own or _acts(key, merged)}
     return study.model_copy(update={"params": kept})
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from hpsearch.data.load import Dataset, load
 from hpsearch.errors import UserError
 from hpsearch.files import write_text
-from hpsearch.study import Data
+from hpsearch.study import Data, read_yaml
 
 _UNEVEN = 0.2  # a class of less than this share of an even one asks for a balanced metric
 
@@ -57,7 +57,7 @@ def _study(name: str, source: str, target: str | None, told: Mapping[str, Any], 
         ("data:", ""),
         (f"  source: {_quoted(source)}", ""),
         *([(f"  target: {_quoted(target)}", "")] if target else []),
-        *((f"  {key}: {json.dumps(value, ensure_ascii=False)}", "") for key, value in told.items()),
+        *((f"  {key}: {json.dumps(value)}", "") for key, value in told.items()),
         (f"  task: {dataset.target.task}", ""),
         ("  split: {validation: 0.2, test: 0.2, seed: 0}", "or {column: …}, {group: …}, {time: …}"),
         (f"net: {'resnet' if dataset.kind == 'images' else 'mlp'}", "or a factory of your own: my_nets:build"),
@@ -72,7 +72,7 @@ def _study(name: str, source: str, target: str | None, told: Mapping[str, Any], 
         ("  ensemble: 5", "most members"),
         ("  student: {trials: 8}", "off: none"),
     ]
-    lines = [f"# {note}" for note in dataset.notes]
+    lines = [f"# {' '.join(note.split())}" for note in dataset.notes]
     lines += [f"{text:<46}  # {comment}" if comment else text for text, comment in commented]
     return "\n".join(lines) + "\n"
 
@@ -88,5 +88,8 @@ def _metric(dataset: Dataset) -> tuple[str, str]:
 
 
 def _quoted(word: str) -> str:
-    """A word in YAML: as it is where it is plain."""
-    return word if re.fullmatch(r"[A-Za-z][A-Za-z0-9_./:-]*", word) else json.dumps(word, ensure_ascii=False)
+    """A word in YAML: as it is where it then reads as itself."""
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./:-]*", word) and not word.endswith(":")
+    if plain and read_yaml(f"key: {word}", "init")["key"] == word:
+        return word
+    return json.dumps(word)  # as ASCII: JSON's escapes are YAML's, and some letters are line breaks

@@ -17,7 +17,9 @@ from hpsearch.prepared import Prepared
 
 
 def try_metric(prepared: Prepared, code: Code | None) -> None:
-    """Scores a constant prediction of the validation part; `code`: of a metric of the user's own.
+    """Scores a constant prediction of the validation part, and where the metric is the user's own one that varies.
+
+    `code`: of a metric of the user's own.
 
     Raises:
         UserError: it fails, or gives no number.
@@ -35,12 +37,14 @@ def try_metric(prepared: Prepared, code: Code | None) -> None:
                 "split otherwise, or choose another metric"
             )
         return
+    drawn = torch.randn(prediction.shape, generator=torch.Generator().manual_seed(0), dtype=prediction.dtype)
+    varied = drawn.log_softmax(-1) if target.task == "classification" else prediction + target.std * drawn
     try:
-        value = float(METRICS[code.spec].score(prediction, y)[0])
+        values = METRICS[code.spec].score(torch.cat([prediction, varied]), y)
     except Exception as error:
         raise UserError(f"{where} failed: {fault(error, code.file)}") from error
-    if math.isnan(value):
-        raise UserError(f"{where} gave NaN for a constant prediction")
+    if bool(values.isnan().all()):
+        raise UserError(f"{where} gave NaN for a constant prediction and for a random one")
 
 
 def try_weights(prepared: Prepared, tell: Callable[[str], None]) -> None:

@@ -16,7 +16,7 @@ from hpsearch.nets.build import NETS
 from hpsearch.nets.own import DROPOUTS, Takes
 from hpsearch.ready import embeds
 from hpsearch.space import Parameter, Space, draw, ordered
-from hpsearch.study import Choice, Fixed, Param, Range, Study
+from hpsearch.study import Choice, Fixed, Param, Range, Search, Squeeze, Study
 from hpsearch.tricks.losses import LOSSES
 
 
@@ -29,15 +29,12 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
         UserError: a name is unknown, a range is wrong, a condition cannot be met.
     """
     check_metric(study, place)
-    if "frozen_epochs" in study.params and study.init_from is None:
-        raise UserError(f"{place}: params.frozen_epochs: is for nets that start from weights: init_from")
-    if "extra_weight" in study.params and study.data.extra is None:
-        raise UserError(f"{place}: params.extra_weight: is for extra training data: data.extra")
     if study.objective is not None:
         knobs = _of_objective(study, place)
     else:
         knobs = of_net(study.net) if takes is None else _of_own(study, takes, place)
         _check_known(study, knobs, takes, place)
+        _check_companions(study, place)
     listed = {name: _parameter(name, entry, knobs[name], place) for name, entry in study.params.items()}
     listed = {name: _with_conditions(parameter, listed, knobs, place) for name, parameter in listed.items()}
     listed = {name: _where_it_acts(parameter, listed, knobs, place) for name, parameter in listed.items()}
@@ -58,11 +55,21 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
     return space
 
 
+def _check_companions(study: Study, place: str) -> None:
+    """Parameters that act beside another key of the study alone."""
+    if "frozen_epochs" in study.params and study.init_from is None:
+        raise UserError(f"{place}: params.frozen_epochs: is for nets that start from weights: init_from")
+    if "extra_weight" in study.params and study.data.extra is None:
+        raise UserError(f"{place}: params.extra_weight: is for extra training data: data.extra")
+
+
 def _of_objective(study: Study, place: str) -> dict[str, Knob]:
     """The parameters of a training function of the user's own."""
     given = {
         "net": study.net != "mlp", "init_from": study.init_from, "search.space": study.search.space,
-        "data.extra": study.data.extra,
+        "data.extra": study.data.extra, "data.weight": study.data.weight,
+        "search.block": study.search.block != Search().block, "search.evaluate": study.search.evaluate != 1,
+        "squeeze.student": study.squeeze.student not in (None, Squeeze().student),
     }  # fmt: skip
     for key, value in given.items():
         if value:
@@ -126,7 +133,7 @@ def check_task(
     widest: float = math.inf,
     own: Sequence[str] = (),
 ) -> str:
-    """The metric of a study whose task is now known, and the kind of its inputs: tables, images or arrays.
+    """The metric of a study whose task is now known, and the kind of its inputs (`Dataset.kind`).
 
     `widest`: the values of the widest category. `own`: parameters that a net of the user's own takes.
 
@@ -201,10 +208,10 @@ def check_metric(study: Study, place: str) -> None:
         if direction is None:
             raise UserError(f"{place}: search.direction: {metric} needs it; {choices(('maximize', 'minimize'))}")
         return
-    if study.objective is not None and metric not in OURS:
-        if metric is None and not study.data.source:
+    if study.objective is not None and metric not in OURS and not (metric is None and study.data.source):
+        if metric is None:
             raise UserError(f"{place}: search.metric: is required: what the objective reports")
-        if metric is not None and direction is None:
+        if direction is None:
             raise UserError(f"{place}: search.direction: {metric} needs it; {choices(('maximize', 'minimize'))}")
         return
     if direction is not None:
@@ -378,8 +385,11 @@ def _can_be(parameter: Parameter, value: Any) -> bool:
         return bool(value == parameter.fixed)
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
+    if isinstance(distribution, FloatDistribution) and distribution.step is None:
+        return False  # one value of endlessly many
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    return bool(distribution.low <= value <= distribution.high)
+    steps = (value - distribution.low) / (distribution.step or 1)
+    return bool(distribution.low <= value <= distribution.high and abs(steps - round(steps)) < 1e-9)
 
 
 def _possible(parameter: Parameter) -> str:
@@ -389,4 +399,7 @@ def _possible(parameter: Parameter) -> str:
     if isinstance(distribution, CategoricalDistribution):
         return choices(distribution.choices)
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    return f"its range is {distribution.low:g} to {distribution.high:g}"
+    told = f"its range is {distribution.low:g} to {distribution.high:g}"
+    if isinstance(distribution, IntDistribution):
+        return told if distribution.step == 1 else f"{told} in steps of {distribution.step}"
+    return f"{told}, of which no value is drawn twice; make it a list of choices"

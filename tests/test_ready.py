@@ -124,3 +124,12 @@ def test_embeddings_stay_where_a_category_has_more_values_than_they_have(widest:
     made = with_space(study("cocktail"), "classification", "tables", 1000, "s", widest)
     assert ("embedding" in made.params) == kept
     assert "periodic" in made.params
+
+
+def test_the_studys_own_losses_are_left_as_they_are() -> None:
+    own = Study.model_validate(
+        {"name": "s", "data": {"source": "none"}, "search": {"space": "recipe"},
+         "params": {"loss": {"choices": ["squared", "cross_entropy", "huber"]}}}
+    )  # fmt: skip
+    params = with_space(own, "regression", "tables", 500, "s.yaml").params
+    assert params["loss"] == own.params["loss"]

@@ -85,6 +85,18 @@ def test_what_the_data_need_is_said_with_options(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.parametrize("name", ["true", "null", "label:", "1e3", "a # b", "two\nlines", "ü\u2028", "- x", "~"])
+def test_any_name_reads_back_as_itself(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame(
+        {"a": np.arange(40.0), name: np.tile(["p", "q"], 20), f"{name} too": np.tile(["r", "s"], 20)}
+    )
+    frame.to_parquet("null.parquet")
+    assert not init(monkeypatch, "null.parquet", "--target", name, "--drop", "a")
+    study = prepare(Path("null.yaml")).study
+    assert (study.name, study.data.target, study.data.drop) == ("null", name, ["a"])
+
+
 def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert not init(monkeypatch, "sklearn:iris")

@@ -71,12 +71,15 @@ def test_a_wrong_parameter_is_refused_with_its_place(params: dict[str, Any], sai
         {"depth": True},  # 1 is no boolean
         {"dropout": "soon"},
         {"dropout": 0.9},  # outside the range
+        {"dropout": 0.25},  # one of endlessly many
+        {"batch_size": 24},  # between two steps
         {"dropout": [[0.1]]},
     ],
 )
 def test_a_condition_that_can_never_hold_is_refused(when: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=r"s\.yaml: params\.lr\.when\."):
-        space({"depth": [1, 2], "dropout": RANGE, "lr": {"value": 1, "when": when}})
+        batch = {"low": 16, "high": 64, "step": 16}
+        space({"depth": [1, 2], "dropout": RANGE, "batch_size": batch, "lr": {"value": 1, "when": when}})
 
 
 def test_a_condition_may_say_off() -> None:
@@ -193,6 +196,7 @@ def test_a_loss_fits_one_task(loss: Any) -> None:
     ("name", "kind", "said"),
     [
         ("flip", "tables", "params.flip: is for images, and these data are tables; leave it out"),
+        ("scaling", "volumes", "params.scaling: is for tables and arrays, and these data are volumes"),
         ("flip", "arrays", "params.flip: is for images, and these data are arrays; leave it out"),
         ("swap_noise", "images", "params.swap_noise: is for tables, and these data are images; leave it out"),
     ],

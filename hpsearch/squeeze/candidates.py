@@ -12,6 +12,7 @@ from torch.nn.functional import log_softmax
 from hpsearch.data.dataset import Arrays, Target
 from hpsearch.errors import DamagedError, RunError
 from hpsearch.folder import Folder
+from hpsearch.intervals import scores
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.nets.build import Net
 from hpsearch.pack import checkpoint, snapshots
@@ -103,7 +104,7 @@ def predict(net: nn.Module, x: np.ndarray, target: Target) -> np.ndarray:
 
 
 def score(prediction: np.ndarray, y: np.ndarray, target: Target, metric: str) -> dict[str, float]:
-    """The study's metric, and always log loss or rmse."""
+    """The study's metric, and always log loss or rmse; NaN where a metric of the user's own has none of these."""
     predicted, truth = torch.from_numpy(prediction).unsqueeze(0), torch.from_numpy(np.array(y))
     names = dict.fromkeys((metric, PROPER[target.task]))
-    return {name: float(METRICS[name].score(predicted, truth)[0]) for name in names}
+    return {name: float(scores(predicted, truth, name)[0]) for name in names}
