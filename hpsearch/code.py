@@ -23,7 +23,10 @@ from typing import Any
 from hpsearch.errors import UserError, choices
 
 _FORM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_loaded: dict[Path, str] = {}  # files of studies' folders that were imported, and the hash that each had then
+_loaded: dict[
+    Path, str
+] = {}  # files of studies' code that may have been imported, and the hash that each had then
+_bases: list[str] = []  # the folders of these studies that were put behind sys.path, the latest first
 
 
 @dataclass(frozen=True)
@@ -76,23 +79,21 @@ class Code:
         return found  # type: ignore[no-any-return]
 
     def _import_own(self) -> Any:
-        """Imports from the study's folder, as `python` does from a script's: its neighbours come first.
-
-        What was imported of another study's, under the same name, or has been edited since, is imported anew.
-        """
+        """Imports from the study's folder, as `python` does from a script's: its neighbours come first."""
         family = _family(self.module, self.file, self.base)
-        if any(_is_stale(name, file) for name, file in family.items()):
-            for name in family:
-                if _file_of(sys.modules.get(name)) in _loaded:
-                    del sys.modules[name]
-        try:
-            with _path([str(self.base), *sys.path]):
-                importlib.invalidate_caches()
-                found = importlib.import_module(self.module)
-        finally:
-            _loaded.update({file: _digest(file) for name, file in family.items() if name in sys.modules})
-        if str(self.base) not in sys.path:
-            sys.path.append(str(self.base))  # for what it imports later
+        known = {name: _file_of(sys.modules.get(name)) for name in family}
+        if any(known[name] in _loaded and known[name] != file for name, file in family.items()):
+            _forget()  # another study's, of the same name
+        for file in family.values():
+            _loaded.setdefault(file, _digest(file))
+        base = str(self.base)
+        others = [entry for entry in sys.path if entry not in _bases]
+        with _path([base, *others]):
+            importlib.invalidate_caches()
+            found = importlib.import_module(self.module)
+        if base not in others:  # for what it imports later: the latest study's first
+            _bases[:] = [base, *(other for other in _bases if other != base)]
+        sys.path[:] = [*others, *_bases]
         return found
 
 
@@ -151,7 +152,7 @@ def _walk(module: str, search: list[str] | None) -> ModuleSpec | None:
     """The spec of a module in these folders, by its packages' folders alone."""
     parts, found = module.split("."), None
     for i in range(len(parts)):
-        found = PathFinder.find_spec(".".join(parts[: i + 1]), search)
+        found = PathFinder.find_spec(parts[i], search)  # by a whole name it would want the parents imported
         if found is None:
             return None
         search = list(found.submodule_search_locations or [])
@@ -168,8 +169,7 @@ def _installed(module: str) -> ModuleSpec | None:
         return found
     search = list(found.submodule_search_locations or [])
     for part in rest.split("."):
-        top = f"{top}.{part}"
-        found = PathFinder.find_spec(top, search)
+        found = PathFinder.find_spec(part, search)
         if found is None:
             return None
         search = list(found.submodule_search_locations or [])
@@ -191,19 +191,23 @@ def _file(spec: ModuleSpec | None) -> Path | None:
 def _family(module: str, file: Path, base: Path) -> dict[str, Path]:
     """A module and those of the study's folder that it imports, at any remove and wherever in it; their files."""
     found: dict[str, Path] = {}
-    todo = [(module, file)]
+    todo = [(module, file), *_in_folder(module, base)]
     while todo:
         name, path = todo.pop()
-        if name in found:
-            continue
-        found[name] = path
-        for other in _imports(name, path):
-            for end in range(1, other.count(".") + 2):  # a package's own code runs, too
-                part = ".".join(other.split(".")[:end])
-                where = _file(_walk(part, [str(base)]))
-                if where is not None and where.is_relative_to(base):
-                    todo.append((part, where))
+        if name not in found:
+            found[name] = path
+            todo += [near for other in _imports(name, path) for near in _in_folder(other, base)]
     return found
+
+
+def _in_folder(module: str, base: Path) -> Iterator[tuple[str, Path]]:
+    """A module and the packages that it is in, whose code runs first, as far as they lie in a study's folder."""
+    parts = module.split(".")
+    for end in range(1, len(parts) + 1):
+        name = ".".join(parts[:end])
+        file = _file(_walk(name, [str(base)]))
+        if file is not None and file.is_relative_to(base):
+            yield name, file
 
 
 def _imports(module: str, file: Path) -> Iterator[str]:
@@ -225,10 +229,23 @@ def _imports(module: str, file: Path) -> Iterator[str]:
                 yield from (f"{origin}.{alias.name}" for alias in node.names)
 
 
-def _is_stale(name: str, file: Path) -> bool:
-    """Whether another study's file was imported under this name, or the file has been edited since."""
-    known = _file_of(sys.modules.get(name))
-    return known in _loaded and (known != file or _loaded[file] != _digest(file))
+def forget_edited() -> None:
+    """Forgets the code of studies where a file of it was edited since it was imported: it is then imported anew.
+
+    Called where a study is read, and not while it runs: a run keeps the code that it began with.
+    """
+    if any(not file.is_file() or _digest(file) != digest for file, digest in _loaded.items()):
+        _forget()
+
+
+def _forget() -> None:
+    for name in [name for name, module in sys.modules.items() if _file_of(module) in _loaded]:
+        del sys.modules[name]
+        for end in range(1, name.count(".") + 1):  # folders without code of their own hold on to what is in them
+            parent = name.rsplit(".", end)[0]
+            if parent in sys.modules and _file_of(sys.modules[parent]) is None:
+                del sys.modules[parent]
+    _loaded.clear()
 
 
 def _file_of(module: Any) -> Path | None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hpsearch import ready
-from hpsearch.code import Code, Reference, find, is_code
+from hpsearch.code import Code, Reference, find, forget_edited, is_code
 from hpsearch.data.cuts import cuts
 from hpsearch.data.dataset import Arrays
 from hpsearch.data.load import MOST_BYTES, Dataset, load
@@ -45,6 +45,7 @@ def prepare(
         UserError: something is wrong with one of them.
     """
     place, base = str(path), path.parent.resolve()
+    forget_edited()
     study = (overrides or Overrides()).applied(load_study(path), place)
     study = _without_training(study) if data_alone else study
     _check_gpus(study, place)

@@ -57,7 +57,7 @@ def _study(name: str, source: str, target: str | None, told: Mapping[str, Any], 
         ("data:", ""),
         (f"  source: {_quoted(source)}", ""),
         *([(f"  target: {_quoted(target)}", "")] if target else []),
-        *((f"  {key}: {json.dumps(value)}", "") for key, value in told.items()),
+        *((f"  {key}: {_as_json(value)}", "") for key, value in told.items()),
         (f"  task: {dataset.target.task}", ""),
         ("  split: {validation: 0.2, test: 0.2, seed: 0}", "or {column: …}, {group: …}, {time: …}"),
         (f"net: {'resnet' if dataset.kind == 'images' else 'mlp'}", "or a factory of your own: my_nets:build"),
@@ -90,6 +90,10 @@ def _metric(dataset: Dataset) -> tuple[str, str]:
 def _quoted(word: str) -> str:
     """A word in YAML: as it is where it then reads as itself."""
     plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./:-]*", word) and not word.endswith(":")
-    if plain and read_yaml(f"key: {word}", "init")["key"] == word:
-        return word
-    return json.dumps(word)  # as ASCII: JSON's escapes are YAML's, and some letters are line breaks
+    return word if plain and read_yaml(f"key: {word}", "init")["key"] == word else _as_json(word)
+
+
+def _as_json(value: Any) -> str:
+    """A value as JSON, which is YAML, but that some of its letters are YAML's line breaks."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)

@@ -37,8 +37,11 @@ def try_metric(prepared: Prepared, code: Code | None) -> None:
                 "split otherwise, or choose another metric"
             )
         return
-    drawn = torch.randn(prediction.shape, generator=torch.Generator().manual_seed(0), dtype=prediction.dtype)
-    varied = drawn.log_softmax(-1) if target.task == "classification" else prediction + target.std * drawn
+    chance = torch.Generator().manual_seed(0)
+    if target.task == "classification":
+        varied = torch.randn(prediction.shape, generator=chance).log_softmax(-1)
+    else:  # the targets in another order: values that there can be
+        varied = y[torch.randperm(rows, generator=chance)].double().unsqueeze(0)
     try:
         values = METRICS[code.spec].score(torch.cat([prediction, varied]), y)
     except Exception as error:
@@ -61,6 +64,9 @@ def try_weights(prepared: Prepared, tell: Callable[[str], None]) -> None:
         _, shape = front_of(params, arrays)
         net = build(prepared.net.factory(), params, shape, seed=0)
         loaded, drawn = start_from(net, arrays.weights or {})
+        broken = next((n for n, p in net.named_parameters() if n in loaded and not p.isfinite().all()), None)
+        if broken is not None:
+            raise UserError(f"{prepared.place}: init_from: {broken} holds NaN or infinity: no net starts from it")
         which = ", ".join(f"{name} {params[name]}" for name in structural)
         if not loaded:
             given = ", ".join(sorted(arrays.weights or {})[:6])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sklearn
 
-from hpsearch.code import find
+from hpsearch.code import find, forget_edited
 from hpsearch.errors import UserError
 
 
@@ -69,10 +69,43 @@ def test_code_that_was_edited_since_is_imported_anew_with_its_neighbours(tmp_pat
         write(
             tmp_path, mine_e="import near_e\n\n\ndef build():\n    return near_e.VALUE", near_e=f"VALUE = {value}"
         )
+        forget_edited()
         assert find("mine_e:build", tmp_path, "net").load("net")() == value
     module = sys.modules["near_e"]
+    forget_edited()
     find("mine_e:build", tmp_path, "net").load("net")
     assert sys.modules["near_e"] is module  # not without need
+
+
+def test_an_edit_is_seen_in_folders_without_code_and_in_what_is_imported_late(tmp_path: Path) -> None:
+    late = "    from lib_h.deep.late import LATE\n    return near.VALUE, LATE"
+    text = f"from lib_h import near\n\n\ndef build():\n{late}"
+    for value in (1, 20, 300):
+        write(
+            tmp_path, mine_h=text, lib_h__in__near=f"VALUE = {value}", lib_h__in__deep__in__late=f"LATE = {value}"
+        )
+        forget_edited()
+        code = find("mine_h:build", tmp_path, "net")
+        assert code.load("net")() == (value, value)
+    assert code.fingerprint() == find("mine_h:build", tmp_path, "net").fingerprint()
+
+
+def test_while_a_study_runs_it_keeps_its_code(tmp_path: Path) -> None:
+    code = find("mine_g:build", write(tmp_path, mine_g="def build():\n    return 1"), "net")
+    assert code.load("net")() == 1
+    write(tmp_path, mine_g="def build():\n    return 22")
+    assert code.load("net")() == 1
+
+
+def test_two_studies_may_have_packages_of_one_name(tmp_path: Path) -> None:
+    for value in (1, 2, 1):
+        init, net = f"VALUE = {value}", f"from lib_k import VALUE\n\n\ndef build():\n    return VALUE, {value}"
+        folder = write(tmp_path / str(value), lib_k__in____init__=init, lib_k__in__net=net)
+        code = find("lib_k.net:build", folder, "net")
+        assert code.load("net")() == (value, value)
+    before = code.fingerprint()
+    write(tmp_path / "1", lib_k__in____init__="VALUE = 44")
+    assert code.fingerprint() != before
 
 
 def test_two_studies_may_have_neighbours_of_one_name(tmp_path: Path) -> None:

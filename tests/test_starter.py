@@ -85,7 +85,9 @@ def test_what_the_data_need_is_said_with_options(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("ray_cluster")
-@pytest.mark.parametrize("name", ["true", "null", "label:", "1e3", "a # b", "two\nlines", "ü\u2028", "- x", "~"])
+@pytest.mark.parametrize(
+    "name", ["true", "null", "label:", "1e3", "a # b", "two\nlines", "ü\u2028", "größe 😀", "- x", "~"]
+)
 def test_any_name_reads_back_as_itself(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     frame = pd.DataFrame(

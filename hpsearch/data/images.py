@@ -43,7 +43,7 @@ def read_folder(folder: Path, size: int | None, place: str) -> Raw:
 
 
 def read_images(folder: Path, size: int | None, place: str) -> Raw:
-    """Pictures in folders named by their class, or in train/, validation/ (or val/), test/ and then by class.
+    """Pictures in folders named by their class, or in folders of parts (`_PARTS`) and then by class.
 
     Grey where all are grey, else RGB. All have one size: their own, or `size` x `size`. Decoded in parallel, once:
     a copy is kept in the user's cache.

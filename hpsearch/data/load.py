@@ -136,7 +136,7 @@ def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
     y, target, note = _recognise(table[name], data.task, place)
     named = table.get(data.split.named) if data.split.named else None
     if named is not None and data.split.group is not None:
-        preprocess.refuse_strange(named, f"{place}: data.split.group")
+        preprocess.refuse_strange(named, f"{place}: data.split.group", times=True)
     parts = _split(y, target, data, named, place, raw.part)
     weight = None if data.weight is None else _weights(table[data.weight], parts["train"], f"{place}: data.weight")
     apart = dict.fromkeys(c for c in (name, data.split.named, data.weight, *data.drop) if c is not None)

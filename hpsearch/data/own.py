@@ -1,6 +1,6 @@
 """Data from a loader of the user's own: arrays, a table, or a torch Dataset."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,24 +13,32 @@ _PARTS = ("train", "validation", "test")
 _FORMS = "give a pair (x, y), a DataFrame, a torch Dataset of such pairs, or a mapping of train, validation, test"
 
 
-def read_own(load: Callable[[], Any], spec: str, place: str, fault: Callable[[BaseException], str]) -> Raw:
+def read_own(
+    load: Callable[[], Any],
+    spec: str,
+    place: str,
+    fault: Callable[[BaseException], str],
+    dropped: Collection[str] = (),
+) -> Raw:
     """What a loader, called without arguments, gives; `fault` tells an error of its in a line.
+
+    `dropped`: columns that nobody will look at.
 
     Raises:
         UserError: it fails, or gives something else.
     """
     try:
         given = load()
-        return _raw(given, spec, place)
+        return _raw(given, spec, place, dropped)
     except UserError:
         raise
     except Exception as error:
         raise UserError(f"{place}: {spec} failed: {fault(error)}") from error
 
 
-def _raw(given: Any, spec: str, place: str) -> Raw:
+def _raw(given: Any, spec: str, place: str, dropped: Collection[str] = ()) -> Raw:
     if isinstance(given, Mapping):
-        return _of_parts(given, spec, place)
+        return _of_parts(given, spec, place, dropped)
     if isinstance(given, pd.DataFrame):
         again = given.columns[given.columns.astype(str).duplicated()]
         if len(again):
@@ -40,7 +48,7 @@ def _raw(given: Any, spec: str, place: str) -> Raw:
     return Raw(spec, x=channels_first(x, place), y=y)
 
 
-def _of_parts(given: Mapping[str, Any], spec: str, place: str) -> Raw:
+def _of_parts(given: Mapping[str, Any], spec: str, place: str, dropped: Collection[str]) -> Raw:
     wrong = [name for name in given if name not in _PARTS]
     if wrong or "train" not in given:
         told = ", ".join(map(str, given)) or "nothing"
@@ -49,7 +57,7 @@ def _of_parts(given: Mapping[str, Any], spec: str, place: str) -> Raw:
     part = np.concatenate([[name] * _rows(raw) for name, raw in raws.items()])
     tables = {name: raw.table for name, raw in raws.items() if raw.table is not None}
     if len(tables) == len(raws):
-        return Raw(spec, table=_one_table(tables, spec, place), part=part)
+        return Raw(spec, table=_one_table(tables, spec, place, dropped), part=part)
     shapes = {name: None if raw.x is None else raw.x.shape[1:] for name, raw in raws.items()}
     if len(set(shapes.values())) > 1:
         raise UserError(f"{place}: {spec} gave parts of several shapes: {shapes}")
@@ -57,11 +65,13 @@ def _of_parts(given: Mapping[str, Any], spec: str, place: str) -> Raw:
     return Raw(spec, x=np.concatenate(xs), y=np.concatenate(ys), part=part)
 
 
-def _one_table(tables: Mapping[str, pd.DataFrame], spec: str, place: str) -> pd.DataFrame:
+def _one_table(
+    tables: Mapping[str, pd.DataFrame], spec: str, place: str, dropped: Collection[str]
+) -> pd.DataFrame:
     """The parts' tables under each other; a category stays one, whatever values a part has of it."""
     columns = list(tables["train"])
     for name, table in tables.items():
-        odd = sorted(map(str, set(table) ^ set(columns)))
+        odd = sorted(map(str, (set(table) ^ set(columns)) - set(dropped)))
         if odd:
             have, lacks = ("train", name) if odd[0] in columns else (name, "train")
             raise UserError(f"{place}: {spec}: the column {odd[0]!r} is in {have} and not in {lacks}")

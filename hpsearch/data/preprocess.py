@@ -103,16 +103,24 @@ class ArraySchema:
             raise UserError(f"{place}: x must be [N, {', '.join(map(str, self.shape))}], got {list(x.shape)}")
         return x.reshape(len(x), *self.shape)
 
+    def scale(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and spread, to be taken off these arrays: in double where they are of more digits than float32."""
+        kind, tail = np.dtype("f8" if x.dtype.itemsize > 4 else "f4"), (1,) * (len(self.shape) - 1)
+        mean, std = (np.array(v, dtype=kind).reshape(-1, *tail) for v in (self.mean, self.std))
+        return mean, std
+
     def transform(self, x: np.ndarray, place: str) -> np.ndarray:
         """Float32 [N, *shape], from what `shaped` takes."""
-        x = self.shaped(x, place).astype(np.float32)
-        if not np.isfinite(x).all():
-            raise UserError(f"{place}: x holds NaN or infinity in row {int(np.argwhere(~np.isfinite(x))[0][0])}")
-        tail = (1,) * (len(self.shape) - 1)
-        mean, std = (np.array(v, dtype=np.float32).reshape(-1, *tail) for v in (self.mean, self.std))
-        x -= mean
-        x /= std
-        return x
+        x = self.shaped(x, place)
+        mean, std = self.scale(x)
+        found = np.empty(x.shape, dtype=np.float32)
+        for start in range(0, len(x), _AT_ONCE):
+            with np.errstate(over="ignore"):  # becomes infinity, and is refused as such
+                found[start : start + _AT_ONCE] = (x[start : start + _AT_ONCE] - mean) / std
+        if not np.isfinite(found).all():
+            row = int(np.argwhere(~np.isfinite(found))[0][0])
+            raise UserError(f"{place}: x holds NaN, infinity or what float32 cannot hold in row {row}")
+        return found
 
 
 Schema = TableSchema | ArraySchema
@@ -186,7 +194,8 @@ def fit_table(table: pd.DataFrame, categorical: Sequence[str], train: np.ndarray
     return TableSchema(tuple(columns))
 
 
-_STRANGE = (list, dict, tuple, set, bytes, np.ndarray, datetime.date, datetime.time, datetime.timedelta)
+_NESTED = (list, dict, tuple, set, bytes, np.ndarray)
+_STRANGE = (*_NESTED, datetime.date, datetime.time, datetime.timedelta)
 
 
 def is_time(series: pd.Series) -> bool:
@@ -194,14 +203,15 @@ def is_time(series: pd.Series) -> bool:
     return bool(pd.api.types.is_datetime64_any_dtype(series) or pd.api.types.is_timedelta64_dtype(series))
 
 
-def refuse_strange(series: pd.Series, place: str) -> None:
-    """Numbers, words and booleans are what a net's columns are made of.
+def refuse_strange(series: pd.Series, place: str, times: bool = False) -> None:
+    """Numbers, words and booleans are what a column is made of; where they are allowed also times.
 
     Raises:
-        UserError: a column holds something else.
+        UserError: it holds something else.
     """
-    strange = next((value for value in series if isinstance(value, _STRANGE)), None)
-    if is_time(series):
+    kinds = _NESTED if times else _STRANGE
+    strange = next((v for v in series if isinstance(v, kinds) and not isinstance(v, type(pd.NaT))), None)
+    if not times and is_time(series):
         strange = series.iloc[0]
     if strange is not None:
         raise UserError(
@@ -221,7 +231,8 @@ def _fit_number(series: pd.Series, train: np.ndarray, place: str) -> Number:
 def _fit_category(series: pd.Series, train: np.ndarray) -> Category:
     values = words(series)[train]
     known = sorted({value for value in values if value is not None})
-    text = bool(pd.api.types.infer_dtype(series, skipna=True) == "string")
+    read = series.cat.categories if isinstance(series.dtype, pd.CategoricalDtype) else series
+    text = bool(pd.api.types.infer_dtype(read, skipna=True) == "string")
     return Category(str(series.name), tuple(known), any(value is None for value in values), text)
 
 

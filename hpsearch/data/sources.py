@@ -129,10 +129,8 @@ def read(data: Data, base: Path, place: str, code: Code | None = None) -> Raw:
         UserError: no such source, or it cannot be read.
     """
     source, where = data.source, f"{place}: data.source"
-    if data.missing != Data().missing and ".csv" not in {Path(name or "").suffix for name in (source, data.extra)}:
-        raise UserError(f"{place}: data.missing: is for words in a CSV, and {source} is none; leave it out")
     if code is not None:
-        return read_own(code.load(where), code.spec, where, lambda error: fault(error, code.file))
+        return read_own(code.load(where), code.spec, where, lambda error: fault(error, code.file), data.drop)
     kind, _, name = source.partition(":")
     if kind == "sklearn":
         if name not in _SKLEARN:

@@ -32,7 +32,7 @@ def wider_fits_better(bench: Bench) -> Finding:
     return judged(
         worse and bench.with_plain(rungs[-1].width).is_full,
         worse,
-        _told(rungs) + bench.of,
+        _told(rungs, bench),
         f"not above that of width {rungs[0].width} at width {rungs[-1].width}, by {_WORSE * zero:.2g}",
         "more capacity does not fit better: training is not what limits the loss; look for a fault in the loss, "
         "the inputs or the rate before searching",
@@ -50,7 +50,7 @@ def floor(bench: Bench) -> Finding:
     """O5: the smallest width that fits the training part; a search begins there, and then regularizes."""
     rungs, prior = _ladder(bench), of_prior(bench)
     fitting = next((rung for rung in rungs if rung.loss < _FITS * prior), None)
-    told, (low, high) = _told(rungs) + bench.of, _searched(bench)
+    told, (low, high) = _told(rungs, bench), _searched(bench)
     if fitting is None:
         return skipped(f"{told}: none below {_FITS * prior:.2g} in so few steps, which tells nothing")
     return judged(
@@ -93,9 +93,10 @@ def _searched(bench: Bench) -> tuple[int | None, int | None]:
     return int(low), int(high)
 
 
-def _told(rungs: tuple[Rung, ...]) -> str:
+def _told(rungs: tuple[Rung, ...], bench: Bench) -> str:
     def right(rung: Rung) -> str:
         return "" if rung.right is None else f" ({100 * rung.right:.1f} % right)"
 
     shown = ", ".join(f"{rung.width}: {rung.loss:.3g}{right(rung)}" for rung in rungs)
-    return f"training loss by width, depth {rungs[0].depth}: {shown}"
+    short = bench.with_plain(rungs[-1].width).size.told
+    return f"training loss by width, depth {rungs[0].depth}: {shown}" + (f" ({short})" if short else bench.of)

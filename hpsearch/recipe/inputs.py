@@ -71,8 +71,7 @@ def scaled(bench: Bench) -> Finding:
 
 def arrays_apart(schema: ArraySchema, x: np.ndarray, source: np.ndarray) -> float:
     """How far arrays are from their source, in spreads."""
-    tail = (1,) * (len(schema.shape) - 1)
-    mean, std = (np.array(v, dtype=np.float32).reshape(-1, *tail) for v in (schema.mean, schema.std))
+    mean, std = schema.scale(source)
     found = (source.reshape(x.shape).astype(np.float64) - mean) / std
     return float(np.abs(found - x).max())
 

@@ -73,7 +73,8 @@ def _out_of_fold(view: View, places: np.ndarray, y: np.ndarray) -> np.ndarray:
         x[:, words] = np.where(x[:, words] < 0, np.nan, x[:, words])
         trees = min(60, _TREES // (y.max() + 1))
         if trees < 10:  # a forest's trees are of all classes at once
-            net = RandomForestClassifier(100, min_samples_leaf=3, random_state=0)
+            trees = max(20, 10_000 // (y.max() + 1))  # each leaf has a number for each class
+            net = RandomForestClassifier(min(trees, 100), min_samples_leaf=3, random_state=0)
         else:
             net = HistGradientBoostingClassifier(
                 max_iter=trees, categorical_features=words, early_stopping=False, random_state=0

@@ -26,7 +26,7 @@ def dead_units(bench: Bench) -> Finding:
     """
     before, after = _dead(bench, bench.settled(bench.net())), _dead(bench, bench.baseline.nets[0])
     if not after:
-        return skipped("the net has no hidden layer")
+        return skipped("the net has no hidden layer whose weights are parameters")
     first = next(m for m in bench.baseline.nets[0].modules() if isinstance(m, _WEIGHTED))
     worst = max(after, key=lambda name: after[name])
     return judged(

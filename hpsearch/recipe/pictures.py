@@ -17,15 +17,13 @@ _MOST_IMAGES = 40
 
 def save(draw: Draw, title: str, path: Path) -> None:
     """A PNG, beside the target and then in its place."""
-    from matplotlib import rc_context  # takes a second to import
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # takes a second to import
 
+    figure = Figure(figsize=(8, 5), dpi=100, layout="constrained")
+    draw(figure)
+    figure.suptitle(_plain(title), fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with rc_context({"text.parse_math": False}):  # a name in the data may hold two dollars
-        figure = Figure(figsize=(8, 5), dpi=100, layout="constrained")
-        draw(figure)
-        figure.suptitle(title, fontsize=11)
-        write_with(path, lambda to: figure.savefig(to, format="png"))
+    write_with(path, lambda to: figure.savefig(to, format="png"))
 
 
 def bars(groups: Mapping[str, Sequence[float]], names: Sequence[str], label: str) -> Draw:
@@ -36,7 +34,7 @@ def bars(groups: Mapping[str, Sequence[float]], names: Sequence[str], label: str
         width, at = 0.8 / len(groups), np.arange(len(names))
         for i, (group, values) in enumerate(groups.items()):
             axes.bar(at + (i - (len(groups) - 1) / 2) * width, values, width, label=group)
-        axes.set_xticks(at, [str(name)[:20] for name in names], rotation=45 if len(names) > 6 else 0, ha="right")
+        axes.set_xticks(at, [_plain(name, 20) for name in names], rotation=45 if len(names) > 6 else 0, ha="right")
         axes.set_ylabel(label)
         axes.legend()
 
@@ -82,7 +80,7 @@ def images(x_NCHW: Sequence[np.ndarray] | np.ndarray, titles: Sequence[str], col
             low, high = float(image.min()), float(image.max())
             seen = (image - low) / (high - low if high > low else 1)
             axes.imshow(seen[:3].transpose(1, 2, 0) if len(seen) >= 3 else seen[0], cmap="gray", vmin=0, vmax=1)
-            axes.set_title(title, fontsize=8)
+            axes.set_title(_plain(title), fontsize=8)
 
     return draw
 
@@ -108,7 +106,7 @@ def heat(values: np.ndarray, across: Sequence[str], up: str) -> Draw:
         shown = axes.imshow(values, cmap="coolwarm", vmin=-most, vmax=most, aspect="auto")
         if len(across) <= 40:
             axes.set_xticks(
-                np.arange(len(across)), [str(name)[:15] for name in across], rotation=60, ha="right", fontsize=7
+                np.arange(len(across)), [_plain(name, 15) for name in across], rotation=60, ha="right", fontsize=7
             )
         axes.set_ylabel(up)
         figure.colorbar(shown)
@@ -118,4 +116,9 @@ def heat(values: np.ndarray, across: Sequence[str], up: str) -> Draw:
 
 def _cell(value: object) -> str:
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 14 else f"{text[:13]}…"
+    return _plain(text if len(text) <= 14 else f"{text[:13]}…")
+
+
+def _plain(text: object, most: int | None = None) -> str:
+    """Text of the data's: what stands between two dollars would be read as a formula."""
+    return str(text)[:most].replace("$", r"\$")

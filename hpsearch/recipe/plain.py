@@ -3,7 +3,7 @@
 import numpy as np
 
 from hpsearch.knobs import KNOBS
-from hpsearch.recipe.bench import STEPS, Bench
+from hpsearch.recipe.bench import SEEDS, STEPS, Bench
 from hpsearch.recipe.controls import gain
 from hpsearch.recipe.initial import at_zero_of, of_prior
 from hpsearch.recipe.verdict import Finding, judged, skipped, some
@@ -56,7 +56,8 @@ def no_hero(bench: Bench) -> Finding:
     plain, other = bench.plain_net, bench.with_plain()
     if other.size.cut > bench.size.cut:
         return skipped(f"the plain {plain} costs so much more here that it would be cut short")
-    ours, theirs = bench.baseline.scores, other.baseline.scores
+    same = other.run([{} for _ in range(SEEDS)], bench.size.steps(STEPS))
+    ours, theirs = bench.baseline.scores, same.scores
     mean, low, high = gain(theirs - ours)
     return judged(
         False,
@@ -86,7 +87,7 @@ def rate(bench: Bench) -> Finding:
         bool(wasted or worse) or not scores[-1] <= ignorant,
         f"training loss and best validation {bench.proper} in {run.epochs} epochs, by rate ({optimizer}): {told}; "
         f"Adam at 0.0003: {safe.loss.mean():.3g} and {safe.scores.mean():.3g}{bench.of}",
-        f"the best rate about as good as the safe one, and none above {ignorant:.3g}, which is ignorance",
+        f"the best rate about as good as the safe one, the highest not above {ignorant:.3g}, which is ignorance",
         "no rate of the study trains as the safe one does: lr is far too high or too low"
         if wasted or worse
         else "the highest rates do not train: trials that draw them are lost; lower lr's upper end",

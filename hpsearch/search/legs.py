@@ -112,24 +112,25 @@ def _called(
 ) -> list[RowState]:
     """The leg's trial, trained by the user's function unless it has ended."""
     assert work.objective is not None
-    folder, stored = Folder(Path(work.root)), -math.inf
+    folder, due = Folder(Path(work.root)), -math.inf
     test_y = np.zeros(0) if work.test_rows is None else work.test_rows
+    (state,) = states  # a leg of its own for each
+    began = time.monotonic() - state.record.seconds
 
     def going_on(state: RowState) -> bool:
-        nonlocal stored
+        nonlocal due
         alive()
-        record = state.record
+        record, now = state.record, time.monotonic()
+        record.seconds = now - began
         log.info("epoch %d, best %s %s", record.epoch, arrays.metric, record.best.get(arrays.metric))
-        if time.monotonic() - stored >= _BEAT_S:  # what was reported is not lost with the process
+        if now >= due:  # what was reported is not lost with the process, in a twentieth of the time at most
             checkpoint.store(folder.rows(leg.leg), [state], asdict(leg))
-            stored = time.monotonic()
+            due = time.monotonic() + max(_BEAT_S, 20 * (time.monotonic() - now))
         return listener.beat(0.5)  # nobody knows how far it is
 
-    (state,) = states  # a leg of its own for each
     if not state.record.ended:
-        began, before = time.monotonic(), state.record.seconds
         state = run_objective(work.objective, state, folder, arrays, test_y, going_on, log)
-        state.record.seconds = before + time.monotonic() - began
+        state.record.seconds = time.monotonic() - began
     return [state]
 
 

@@ -44,7 +44,7 @@ class Trial:
         self.record = replace(before.record, curve=list(before.record.curve))
         self.predictions = dict(before.tensors)
         self.told_to_stop = self._stopping = False
-        self._earlier = len(self.record.curve)  # reports of that call
+        self._resumed = bool(self.record.curve)
         self._arrays, self._truth = arrays, {"validation": arrays.validation.y, "test": test_y}
         self._going_on = going_on
 
@@ -60,13 +60,21 @@ class Trial:
         if not math.isfinite(value):
             raise TrialFailedError(f"{metric} became {value} in epoch {epoch}")
         record = self.record
-        record.epoch = int(epoch)
-        kept = [entry for entry in record.curve[: self._earlier] if (entry[0] or 0) < record.epoch]
-        record.curve = [*kept, *record.curve[self._earlier :], [record.epoch, None, value, None]]
-        self._earlier = len(kept)
-        best = max(record.curve, key=lambda entry: METRICS[metric].sign * (entry[2] or 0.0))
-        record.best, record.best_epoch = {metric: float(best[2] or 0.0)}, int(best[0] or 0)
+        if self._resumed:
+            self._resumed = False
+            earlier, record.curve, record.best = record.curve, [], {}
+            for before, _, then, _ in earlier:
+                if before is not None and then is not None and before < epoch:
+                    self._enter(int(before), then)
+        self._enter(int(epoch), value)
         self._ask()
+
+    def _enter(self, epoch: int, value: float) -> None:
+        record, metric = self.record, self._arrays.metric
+        record.epoch = epoch
+        record.curve.append([epoch, None, value, None])
+        if not record.best or METRICS[metric].sign * (value - record.best[metric]) > 0:
+            record.best, record.best_epoch = {metric: value}, epoch
 
     def should_stop(self) -> bool:
         """Whether to return soon: somebody stopped the study. The trial waits for the next launch."""
