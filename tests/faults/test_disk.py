@@ -84,9 +84,8 @@ class Filler(Quiet):
         self.done = True
 
 
-@pytest.mark.parametrize(
-    "moment", ["checkpoint", *(pytest.param(m, marks=pytest.mark.slow) for m in ("export", "search"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["search", "checkpoint", "export"])
 def test_a_launch_without_room_ends_in_a_sentence_and_goes_on_when_there_is_some(
     moment: str, disk: Path, small: Path, whole: Folder, ray_cluster: None
 ) -> None:
