@@ -44,6 +44,7 @@ def leakage(view: View) -> Finding:
     nearly = [name for name in worst if scores[name] >= _NEARLY]
     what = "balanced accuracy" if view.is_classification else "R²"
     best = f"best feature alone: {worst[0]} with {what} {scores[worst[0]]:.3f}"
+    best += f" (of the {len(features)} that go most with the target)" if len(features) < len(view.features) else ""
     return judged(
         bool(perfect),
         bool(nearly),
