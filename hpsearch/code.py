@@ -23,9 +23,7 @@ from typing import Any
 from hpsearch.errors import UserError, choices
 
 _FORM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_loaded: dict[
-    Path, str
-] = {}  # files of studies' code that may have been imported, and the hash that each had then
+_loaded: dict[Path, str] = {}  # files of studies' code that may be imported, and the hash that each had then
 _bases: list[str] = []  # the folders of these studies that were put behind sys.path, the latest first
 
 

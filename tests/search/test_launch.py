@@ -1,6 +1,7 @@
 """The search and the whole pipeline on real Ray: same plan same bits, stop and go on, what is on disk."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from hpsearch.pack import checkpoint
 from hpsearch.prepare import prepare
 from hpsearch.prepared import Overrides
 from hpsearch.search import ledger
-from hpsearch.search.packing import read
+from hpsearch.search.packing import Plan, read
 from hpsearch.search.progress import Quiet
 
 STUDY = """
@@ -109,6 +110,16 @@ def test_same_plan_and_seed_give_the_same_bits_with_one_worker(run: Folder, stud
 def test_a_finished_study_is_left_as_it_is(run: Folder, study: Path) -> None:
     before = run.summary.read_bytes()
     pipeline.launch(study, study.parent / "runs", skip_checks=True)
+    assert run.summary.read_bytes() == before
+
+
+def test_a_run_keeps_the_plan_that_it_has(run: Folder, study: Path, tmp_path: Path) -> None:
+    before = run.summary.read_bytes()
+    pipeline.launch(study, study.parent / "runs", plan=run.plan, skip_checks=True)
+    first, *others = read(run.plan).legs
+    Plan((replace(first, threads=first.threads + 1), *others)).write(tmp_path / "other.json")
+    with pytest.raises(UserError, match=r"--plan: .*plan\.json is another one, which this run goes by"):
+        pipeline.launch(study, study.parent / "runs", plan=tmp_path / "other.json", skip_checks=True)
     assert run.summary.read_bytes() == before
 
 
