@@ -37,6 +37,7 @@ class Knob:
     off: Any = None
     task: str | None = None
     of: Sequence[str] = ()  # makes sense for inputs of these kinds alone: images, tables, arrays; none named: all
+    numbers: bool = False  # acts on numbers, of which a table of categories has none
     needs: tuple[str, ...] = ()  # a parameter, and its values with which alone this acts
     nets: Sequence[str] = ()  # those that take it; none named: training takes it, whatever the net
     internal: bool = False  # set by the pipeline, not by a study
@@ -102,11 +103,15 @@ KNOBS: dict[str, Knob] = {
     "extra_weight": Knob(float, 1.0, low=0, high=1000),
     # the inputs
     "features": Knob(float, 1.0, low=0, open_low=True, high=1, off=1.0, structural=True, of=_FLAT),
-    "scaling": Knob(str, "standard", choices=("standard", "quantile"), off="standard", structural=True, of=_FLAT),
-    "pieces": Knob(int, 0, low=0, high=512, off=0, structural=True, of=_FLAT),
+    "scaling": Knob(
+        str, "standard", choices=("standard", "quantile"), off="standard", structural=True, of=_FLAT, numbers=True
+    ),
+    "pieces": Knob(int, 0, low=0, high=512, off=0, structural=True, of=_FLAT, numbers=True),
     "embedding": Knob(int, 0, low=0, high=512, off=0, structural=True, of=("tables",), nets=("mlp",)),
-    "periodic": Knob(int, 0, low=0, high=512, off=0, structural=True, of=_FLAT, nets=("mlp",)),
-    "periodic_scale": Knob(float, 1.0, low=0, open_low=True, of=_FLAT, nets=("mlp",), needs=("periodic", ON)),
+    "periodic": Knob(int, 0, low=0, high=512, off=0, structural=True, of=_FLAT, nets=("mlp",), numbers=True),
+    "periodic_scale": Knob(
+        float, 1.0, low=0, open_low=True, of=_FLAT, nets=("mlp",), numbers=True, needs=("periodic", ON)
+    ),
     "image_size": Knob(int, 0, low=0, high=4096, off=0, structural=True, of=("images",)),
     "image_start": Knob(
         int,
@@ -128,7 +133,7 @@ KNOBS: dict[str, Knob] = {
     "erasing": Knob(float, 0.0, low=0, high=1, off=0.0, of=("images",)),
     "brightness": Knob(float, 0.0, low=0, high=10, off=0.0, of=("images",)),
     "contrast": Knob(float, 0.0, low=0, high=10, off=0.0, of=("images",)),
-    "noise": Knob(float, 0.0, low=0, high=10, off=0.0),
+    "noise": Knob(float, 0.0, low=0, high=10, off=0.0, numbers=True),
     "swap_noise": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, of=("tables",)),
     "mixup": Knob(float, 0.0, low=0, high=100, off=0.0),
     "cutmix": Knob(float, 0.0, low=0, high=100, off=0.0, of=("images",)),

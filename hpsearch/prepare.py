@@ -66,14 +66,14 @@ def prepare(
         ready.text_of(study.search.space, f"{place}: search.space")
     dataset = load(study.data, path.parent, place, loader)
     task, rows = dataset.target.task, len(dataset.train.y)
-    study = ready.with_space(study, task, dataset.kind, rows, place, dataset.widest, takes)
+    study = ready.with_space(study, task, dataset.kind, rows, place, dataset.widest, takes, dataset.numbers)
     space = check_names(study, place, takes)
     fitting = _rows_at_least(space, rows)
     if "batch_size" not in study.params and space.highest("batch_size") > fitting:
         tell(f"batch_size: {fitting}, all training rows, since they do not fill the default")
         study = _with_batch(study, fitting)
         space = check_names(study, place, takes)
-    metric = check_task(study, task, place, dataset.kind, dataset.widest, net.takes)
+    metric = check_task(study, task, place, dataset.kind, dataset.widest, net.takes, dataset.numbers)
     if study.net == "resnet":
         _check_growing(space, dataset.train.x.shape[-1], place)
     _check_batches(study, space, rows, place)

@@ -32,11 +32,13 @@ def with_space(
     place: str,
     widest: float = math.inf,
     takes: Takes | None = None,
+    numbers: bool = True,
 ) -> Study:
     """The study with the parameters of its ready-made space, for its task, the kind of its inputs and its rows.
 
     `widest`: the values of the widest category, without which there is nothing to embed. `takes`: what the factory
     of a net of the user's own takes; the space then has what training takes, and of a net's parameters none.
+    `numbers`: whether the inputs hold any, without which what acts on them goes.
     Arrays and volumes have the space of tables where there is none of theirs.
     A parameter of the study's own takes the place of the space's; `off` takes one away that has no such value.
 
@@ -59,7 +61,7 @@ def with_space(
     if takes is not None:
         table = {key: knob for key, knob in table.items() if key not in (*takes.named, *DROPOUTS)}
     read = parse_params(raw, where).items()
-    given = {key: _of_task(key, entry, task) for key, entry in read if _fits(key, table, task, kind)}
+    given = {key: _of_task(key, entry, task) for key, entry in read if _fits(key, table, task, kind, numbers)}
     if "embedding" in given and not embeds(given["embedding"], widest):
         del given["embedding"]
     taken = {key for key, entry in study.params.items() if _takes_away(key, entry)}
@@ -106,9 +108,14 @@ def _filled(entry: Param, rows: int) -> Param:
     return Choice(choices=[*fitting]) if fitting else Fixed(value=rows)
 
 
-def _fits(name: str, table: Mapping[str, Knob], task: str, kind: str) -> bool:
+def _fits(name: str, table: Mapping[str, Knob], task: str, kind: str, numbers: bool) -> bool:
     knob = table.get(name)
-    return knob is not None and knob.task in (None, task) and (not knob.of or kind in knob.of)
+    return (
+        knob is not None
+        and knob.task in (None, task)
+        and (not knob.of or kind in knob.of)
+        and (numbers or not knob.numbers)
+    )
 
 
 def _takes_away(name: str, entry: Param) -> bool:

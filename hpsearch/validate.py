@@ -132,10 +132,12 @@ def check_task(
     kind: str | None = None,
     widest: float = math.inf,
     own: Sequence[str] = (),
+    numbers: bool = True,
 ) -> str:
     """The metric of a study whose task is now known, and the kind of its inputs (`Dataset.kind`).
 
-    `widest`: the values of the widest category. `own`: parameters that a net of the user's own takes.
+    `widest`: the values of the widest category. `own`: parameters that a net of the user's own takes. `numbers`:
+    whether the inputs hold any.
 
     Raises:
         UserError: the metric or a parameter does not fit the task.
@@ -154,6 +156,8 @@ def check_task(
         if kind is not None and of and kind not in of:
             told = " and ".join(of)
             raise UserError(f"{place}: params.{name}: is for {told}, and these data are {kind}; leave it out")
+        if name in KNOBS and KNOBS[name].numbers and not numbers:
+            raise UserError(f"{place}: params.{name}: acts on numbers, and these data have none; leave it out")
     entry = study.params.get("embedding") if "embedding" not in own else None
     if entry is not None and embeds(entry, math.inf) and not embeds(entry, widest):
         told = f"the widest has {widest}" if widest else "there is none"

@@ -1,12 +1,15 @@
 """Ready-made spaces: readable, sound for what they are for, and overridden by a study's own parameters."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from hpsearch.cli import main
 from hpsearch.errors import UserError
 from hpsearch.knobs import KNOBS
+from hpsearch.prepare import prepare
 from hpsearch.ready import SPACES, text_of, with_space
 from hpsearch.space import draw
 from hpsearch.study import Study, parse_study, read_yaml
@@ -133,3 +136,13 @@ def test_the_studys_own_losses_are_left_as_they_are() -> None:
     )  # fmt: skip
     params = with_space(own, "regression", "tables", 500, "s.yaml").params
     assert params["loss"] == own.params["loss"]
+
+
+def test_a_table_of_categories_alone_has_a_space_without_what_acts_on_numbers(tmp_path: Path) -> None:
+    rows = [f"{'ab'[n % 2]}{n % 7},{'xyz'[n % 3]},{'no' if n % 2 else 'yes'}" for n in range(120)]
+    (tmp_path / "categories.csv").write_text("\n".join(["one,two,target", *rows]))
+    raw = {"name": "s", "data": {"source": "categories.csv", "target": "target"}, "search": {"space": "cocktail"}}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(raw))
+    names = set(prepare(tmp_path / "s.yaml").study.params)
+    assert not names & {"noise", "scaling", "pieces", "periodic", "periodic_scale"}
+    assert {"swap_noise", "embedding", "mixup"} <= names

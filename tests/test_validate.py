@@ -227,3 +227,11 @@ def test_an_embedding_without_a_category_wide_enough_is_refused(entry: Any) -> N
             check_task(study({"embedding": entry}), "classification", "s.yaml", "tables", widest)
     check_task(study({"embedding": entry}), "classification", "s.yaml", "tables", 5)
     check_task(study({"embedding": 0}), "classification", "s.yaml", "tables", 0)
+
+
+@pytest.mark.parametrize("name", ["scaling", "pieces", "periodic", "noise"])
+def test_what_acts_on_numbers_is_refused_where_there_are_none(name: str) -> None:
+    entry = "quantile" if name == "scaling" else 1
+    with pytest.raises(UserError, match=f"params.{name}: acts on numbers, and these data have none; leave it out"):
+        check_task(study({name: entry}), "classification", "s.yaml", "tables", 5, numbers=False)
+    check_task(study({name: entry}), "classification", "s.yaml", "tables", 5)

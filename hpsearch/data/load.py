@@ -61,6 +61,11 @@ class Dataset:
             return 0
         return max(map(len, self.schema.layout().categories()), default=0)
 
+    @property
+    def numbers(self) -> bool:
+        """Whether the inputs hold any number, and not categories alone."""
+        return not isinstance(self.schema, preprocess.TableSchema) or bool(self.schema.layout().number.any())
+
     def fingerprint(self) -> str:
         """A hash of every number in every part: the same data, the same hash."""
         digest = hashlib.blake2b(digest_size=16)
