@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from hpsearch.core_yaml import read_yaml
 from hpsearch.errors import UserError, choices
 from hpsearch.knobs import KNOBS, ON, Knob, of_net, of_own
 from hpsearch.nets.own import DROPOUTS, Takes
-from hpsearch.study import Choice, Fixed, Param, Study, parse_params, read_yaml
+from hpsearch.study import Choice, Fixed, Param, Study, parse_params
 
 SPACES = ("baseline", "recipe", "cocktail", "augment")
 

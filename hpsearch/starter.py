@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hpsearch.core_yaml import read_yaml
 from hpsearch.data.load import Dataset, load
 from hpsearch.errors import UserError
 from hpsearch.files import write_text
-from hpsearch.study import Data, read_yaml
+from hpsearch.study import Data
 
 _UNEVEN = 0.2  # a class of less than this share of an even one asks for a balanced metric
 

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -18,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from hpsearch.core_yaml import read_yaml, write_yaml
 from hpsearch.errors import UserError
 
 Scalar = bool | int | float | str | None
@@ -201,80 +201,6 @@ _NOT_BUILT = {
 _NOT_BUILT_VALUES = {("search.prune", "asha")}
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core schema: `1e-4` is a number, `off` and `yes` are words."""
-
-
-_Loader.yaml_implicit_resolvers = {}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"),
-    list("-+0123456789."),
-)  # fmt: skip
-
-
-def _bool(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> bool:
-    word = str(node.value).lower()
-    if word not in ("true", "false"):
-        raise yaml.constructor.ConstructorError(None, None, f"{word!r} is not true or false", node.start_mark)
-    return word == "true"
-
-
-def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    return int(str(node.value))  # decimal, as in YAML 1.2: 010 is ten
-
-
-def _float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
-    return float(str(node.value).lower().replace(".inf", "inf").replace(".nan", "nan"))
-
-
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str):
-            raise yaml.constructor.ConstructorError(
-                None, None, f"keys are words, got {key!r}", key_node.start_mark
-            )
-        if key in result:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} stands twice", key_node.start_mark
-            )
-        result[key] = loader.construct_object(value_node, deep=True)
-    return result
-
-
-# The core schema's tags and no other: `!!timestamp`, `!!binary`, `!!python/…` are refused.
-_Loader.yaml_constructors = {
-    tag: yaml.SafeLoader.yaml_constructors[tag]
-    for tag in ("tag:yaml.org,2002:null", "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", None)
-}
-_Loader.add_constructor("tag:yaml.org,2002:bool", _bool)
-_Loader.add_constructor("tag:yaml.org,2002:int", _int)
-_Loader.add_constructor("tag:yaml.org,2002:float", _float)
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes the words that `_Loader` would read as something else, such as '1e5' and '09'."""
-
-
-def _word(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    breaks = any(mark in text for mark in "\x85\u2028\u2029")  # line breaks, which PyYAML would write unescaped
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if breaks else None)
-
-
-_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
-_Dumper.add_representer(str, _word)
-
-
 def load_study(path: Path) -> Study:
     """Reads a study file.
 
@@ -288,23 +214,6 @@ def load_study(path: Path) -> Study:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
     return parse_study(read_yaml(text, str(path)), str(path))
-
-
-def read_yaml(text: str, place: str) -> dict[str, Any]:
-    """A mapping in YAML; `place` begins each error.
-
-    Raises:
-        UserError: it is not YAML, or no mapping.
-    """
-    try:
-        raw = yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        raise UserError(f"{_marked(place, error)}: is not plain YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{place}: is not plain YAML: {_one_line(error)}") from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{place}: must be a mapping with the keys name, data, params; got {type(raw).__name__}")
-    return raw
 
 
 def parse_params(raw: dict[str, Any], place: str) -> dict[str, Param]:
@@ -396,15 +305,6 @@ def _nearest(loc: list[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; choose from {', '.join(known)}"
 
 
-def _marked(place: str, error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark or error.context_mark
-    return f"{place}: line {mark.line + 1}, column {mark.column + 1}" if mark else place
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
-
-
 def seconds(text: Any) -> float:
     """The seconds in `90s`, `15m`, `2h` or `1d`."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])", text.strip() if isinstance(text, str) else "")
@@ -415,4 +315,4 @@ def seconds(text: Any) -> float:
 
 def dump_study(study: Study) -> str:
     """The study as YAML, every default written out; `load_study` reads it back to an equal study."""
-    return yaml.dump(study.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return write_yaml(study.model_dump(mode="json"))

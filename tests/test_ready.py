@@ -7,12 +7,13 @@ import pytest
 import yaml
 
 from hpsearch.cli import main
+from hpsearch.core_yaml import read_yaml
 from hpsearch.errors import UserError
 from hpsearch.knobs import KNOBS
 from hpsearch.prepare import prepare
 from hpsearch.ready import SPACES, text_of, with_space
 from hpsearch.space import draw
-from hpsearch.study import Study, parse_study, read_yaml
+from hpsearch.study import Study, parse_study
 from hpsearch.validate import check_names, check_task
 
 KINDS = {"tables": "mlp", "arrays": "mlp", "images": "resnet"}
