@@ -8,7 +8,7 @@ launch: .venv/ready
 	$(BIN)/hpsearch launch studies/digits.yaml
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-slow: .venv/ready
 	$(BIN)/python -m pytest -m slow

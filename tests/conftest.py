@@ -7,6 +7,16 @@ import torch
 
 torch.set_num_threads(1)
 
+_LAUNCHING = ("faults", "test_cli", "test_lock", "test_main", "test_wrong_input")  # in processes of their own
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with Ray run one after another in one process, whatever runs beside them."""
+    for item in items:
+        launches = item.path.stem in _LAUNCHING or item.path.parent.name in _LAUNCHING
+        if launches or "ray_cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:

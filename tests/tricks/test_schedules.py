@@ -64,7 +64,7 @@ def test_rates_are_positive_and_never_above_lr(kind, warmup, total):
     assert found.max() <= 0.1 * (1 + 1e-12)
 
 
-@pytest.mark.parametrize("kind", SCHEDULES.keys() - {"one_cycle"})
+@pytest.mark.parametrize("kind", [kind for kind in SCHEDULES if kind != "one_cycle"])
 def test_without_warm_up_a_run_starts_at_lr(kind):
     assert of(kind, 50, [0], lr_min=0.03)[0] == pytest.approx(0.1)
 
