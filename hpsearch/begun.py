@@ -21,6 +21,7 @@ from hpsearch.search.packing import Plan
 from hpsearch.study import Study, dump_study, load_study
 
 Tell = Callable[[str], None]
+_SHOWN, _LONGEST = 4, 60  # differences that are told, and letters of a value
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,10 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
     if before.data != prepared.dataset.fingerprint():
         changed.append("data.source: its rows")
     if changed:
+        more = f"; and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise UserError(
-            f"{folder.root}: belongs to a study that differs in {'; '.join(changed)}. "
-            "Give the study another name, or --runs another folder"
+            f"{folder.root}: belongs to another study: give this one another name, or --runs another folder. "
+            f"It differs in {'; '.join(changed[:_SHOWN])}{more}"
         )
     drawn = _drawn(folder, name)
     if count < drawn:
@@ -254,7 +256,11 @@ def _fixed(study: Study) -> dict[str, Any]:
 
 
 def _told(value: Any) -> str:
-    return "none" if value is None else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):  # a parameter: without what is as always
+        value = {key: part for key, part in value.items() if part not in ({}, False, None)}
+        value = value.get("value", value.get("choices", value)) if len(value) == 1 else value
+    text = "none" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _differences(a: Any, b: Any, place: str = "") -> list[tuple[str, Any, Any]]:

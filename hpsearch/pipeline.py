@@ -40,7 +40,8 @@ def launch(
         RunError: it failed while running.
         KeyboardInterrupt: it was stopped; launching again goes on.
     """
-    folder = Folder(runs / load_study(path).name)
+    raw = load_study(path)
+    folder, named = Folder(runs / raw.name), raw.params.keys()
     begun.refuse_links(folder)
     refuse_held(folder.root)  # before the data are read, which may take long
     reporter = reporter or Quiet()
@@ -51,7 +52,7 @@ def launch(
     with hold(folder.root), Logged(reporter, folder.log) as report:
         for code in prepared.code:
             report.remember(code.told)
-        for text in (*prepared.dataset.notes, *remarks(prepared.space)):
+        for text in (*prepared.dataset.notes, *remarks(prepared.space, named)):
             report.note(text)
         took: dict[str, float] = {}
         if not skip_checks and not folder.ledger.exists():

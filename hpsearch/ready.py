@@ -1,7 +1,7 @@
 """Ready-made spaces: readable YAML in `spaces/`, fitted to a study's data, overridden by its own parameters."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -54,8 +54,8 @@ def with_space(
     if kind in ("arrays", "volumes") and kind not in kinds and "tables" in kinds:
         kinds[kind] = kinds["tables"]
     if "any" not in kinds and kind not in kinds:
-        told = " and ".join(kinds)
-        raise UserError(f"{where}: {name!r} is for {told}, and these data are {kind}; {choices(SPACES)}")
+        told, others = " and ".join(kinds), [other for other in SPACES if other != name]
+        raise UserError(f"{where}: {name!r} is for {told}, and these data are {kind}; {choices(others)}")
     named = {**kinds.get("any", {}), **_for_net(kinds, kind, study.net)}
     raw = {key: _sized(entry, rows) for key, entry in named.items()}
     table = of_net(study.net) if takes is None else of_own({}, {}, anything=False)
@@ -71,7 +71,8 @@ def with_space(
     if "batch_size" in given and "batch_size" not in own:
         merged["batch_size"] = _filled(merged["batch_size"], rows)
     kept = {key: entry for key, entry in merged.items() if key in own or _acts(key, merged)}
-    return study.model_copy(update={"params": kept})
+    params = {key: entry if key in own else _among(entry, kept) for key, entry in kept.items()}
+    return study.model_copy(update={"params": params})
 
 
 def _for_net(kinds: Mapping[str, Mapping[str, Any]], kind: str, net: str) -> Mapping[str, Any]:
@@ -130,6 +131,11 @@ def _of_task(name: str, entry: Param, task: str) -> Param:
     return entry
 
 
+def _among(entry: Param, kept: Collection[str]) -> Param:
+    """An entry without conditions on parameters that are not there: they hold, or the entry would not act."""
+    return entry.model_copy(update={"when": {name: wanted for name, wanted in entry.when.items() if name in kept}})
+
+
 def _acts(name: str, params: Mapping[str, Param]) -> bool:
     """Whether a parameter of the space can act beside what the study chose."""
     knob = KNOBS[name]
@@ -138,12 +144,13 @@ def _acts(name: str, params: Mapping[str, Param]) -> bool:
 
 
 def _possible(entry: Param | None, knob: Knob, accepted: Any) -> bool:
-    values = accepted if isinstance(accepted, list | tuple) else (accepted,)
+    values = tuple(accepted) if isinstance(accepted, list | tuple) else (accepted,)
     if values == (ON,):
         given = [knob.default] if entry is None else entry.choices if isinstance(entry, Choice) else [entry]
         return any(getattr(value, "value", value) not in (knob.off, "off") for value in given)
+    values = tuple(knob.off if value == "off" else value for value in values)
     if entry is None:
         return knob.default in values
     if isinstance(entry, Choice):
-        return any(value in values for value in entry.choices)
-    return not isinstance(entry, Fixed) or entry.value in values
+        return any((knob.off if value == "off" else value) in values for value in entry.choices)
+    return not isinstance(entry, Fixed) or (knob.off if entry.value == "off" else entry.value) in values

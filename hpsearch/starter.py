@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from hpsearch.core_yaml import read_yaml
 from hpsearch.data.load import Dataset, load
+from hpsearch.data.sources import names_code
 from hpsearch.errors import UserError
 from hpsearch.files import write_text
 from hpsearch.study import Data
@@ -27,6 +28,8 @@ def write_study(source: str, target: str | None, out: Path | None, told: Mapping
         UserError: the data cannot be read, the file is there already, or its folder is not.
     """
     told = told or {}
+    if names_code(source):
+        raise UserError(f"{source}: is a loader of your own, and init reads files; docs/own.md has such a study")
     name = _name(source)
     path = out or Path(f"{name}.yaml")
     if path.exists():

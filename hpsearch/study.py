@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -230,7 +231,7 @@ def parse_study(raw: dict[str, Any], place: str) -> Study:
     try:
         return Study.model_validate(raw)
     except ValidationError as error:
-        lines = dict.fromkeys(_sentence(place, fault) for fault in error.errors())  # a union tells each member's
+        lines = dict.fromkeys(_sentence(place, fault) for fault in _telling(error.errors()))
         raise UserError("\n".join(lines)) from None
 
 
@@ -253,6 +254,14 @@ def _refuse_not_built(raw: dict[str, Any], place: str) -> None:
             raise UserError(f"{place}: {key}: {value!r} is not built yet; leave it out")
 
 
+def _telling(faults: Sequence[Any]) -> list[Any]:
+    """The faults without those that follow from another: a key that is misspelt is missing as well."""
+    odd = {
+        fault["loc"][:2] for fault in faults if fault["type"] == "extra_forbidden" and fault["loc"][0] == "params"
+    }
+    return [fault for fault in faults if fault["type"] != "missing" or fault["loc"][:2] not in odd]
+
+
 def _sentence(place: str, fault: Any) -> str:
     loc = [str(part) for part in fault["loc"]]
     if loc[:1] == ["params"] and len(loc) > 2:  # drop the tag of the union
@@ -269,7 +278,8 @@ def _sentence(place: str, fault: Any) -> str:
     if fault["type"] == "literal_error" and isinstance(fault.get("input"), str):
         known = fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
         return f"{place}: {where}: {fault['input']!r} is not known; choose from {known}"
-    message = str(fault["msg"]).removeprefix("Value error, ")
+    rule = _RULES.get(fault["type"])
+    message = rule.format(**fault.get("ctx", {})) if rule else str(fault["msg"]).removeprefix("Value error, ")
     if loc[:1] == ["params"] and len(loc) == 3 and loc[2] == "choices" and fault.get("input") == []:
         return f"{place}: params.{loc[1]}: the list of choices is empty"
     sentence = f"{place}: {where}: {message[:1].lower()}{message[1:]}"
@@ -285,8 +295,19 @@ _ONE_OF = {
 }  # fmt: skip
 
 
+_RULES = {
+    "dict_type": "must be a mapping", "model_type": "must be a mapping", "list_type": "must be a list",
+    "int_type": "must be a whole number", "float_type": "must be a number", "string_type": "must be a word",
+    "bool_type": "must be true or false", "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be above {gt}", "less_than_equal": "must be at most {le}",
+    "less_than": "must be below {lt}",
+}  # fmt: skip
+
+
 def _shown(fault: Any) -> str:
     got = fault.get("input")
+    if got is None:
+        return "null"
     return repr(got) if isinstance(got, Scalar | list) and len(repr(got)) < 80 else type(got).__name__
 
 
@@ -298,6 +319,9 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
 
 def _nearest(loc: list[str]) -> str:
     if loc[:1] == ["params"]:
+        near = difflib.get_close_matches(loc[-1], [*Range.model_fields, *Choice.model_fields], n=2)
+        if near:
+            return f"; did you mean {' or '.join(near)}?"
         forms = "a range has low, high, log, step; a choice has choices; a fixed value has value"
         return f"; {forms}; each may have when, column"
     known = list(_MODELS[tuple(loc[:-1])].model_fields)

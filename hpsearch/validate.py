@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from hpsearch.code import is_code
@@ -141,7 +141,8 @@ def check_task(
     metric = study.search.metric or PROPER[task]
     if METRICS[metric].task not in (task, "any"):
         fitting = [name for name in OURS if METRICS[name].task == task]
-        raise UserError(f"{place}: search.metric: {metric!r} is for {METRICS[metric].task}; {choices(fitting)}")
+        told = f"{metric!r} is for {METRICS[metric].task}, and this task is {task} (data.task, if it is another)"
+        raise UserError(f"{place}: search.metric: {told}; {choices(fitting)}")
     if study.net == "resnet" and kind not in (None, "images"):
         raise UserError(f"{place}: net: resnet is for images, and these data are {kind}; {choices({'mlp'})}")
     for name in (name for name in study.params if name not in own):
@@ -175,11 +176,11 @@ def _losses(study: Study) -> list[Any]:
     return [entry.value, *enqueued] if isinstance(entry, Fixed) else enqueued
 
 
-def remarks(space: Space) -> list[str]:
-    """What fights with what, of a sound study."""
+def remarks(space: Space, named: Collection[str]) -> list[str]:
+    """What fights with what, of a sound study. `named`: the parameters that it names beside a ready-made space."""
     names = {p.name for p in space.parameters}
     drops = [name for name in ("dropout", "spatial_dropout") if name in names and (space.highest(name) or 0) > 0]
-    if not drops or "norm" not in names or "batch" not in space.choices("norm"):
+    if not drops or "norm" not in names or "batch" not in space.choices("norm") or not {*drops, "norm"} & {*named}:
         return []
     return [
         f"norm: batch beside {drops[0]}: what batch norm estimates in training is not what it meets in "

@@ -147,3 +147,31 @@ def test_a_table_of_categories_alone_has_a_space_without_what_acts_on_numbers(tm
     names = set(prepare(tmp_path / "s.yaml").study.params)
     assert not names & {"noise", "scaling", "pieces", "periodic", "periodic_scale"}
     assert {"swap_noise", "embedding", "mixup"} <= names
+
+
+@pytest.mark.parametrize("name", ["recipe", "cocktail"])
+def test_flooding_is_not_drawn_beside_what_holds_the_loss_above_it(name: str) -> None:
+    space = check_names(with_space(study(name), "classification", "tables", 1000, "s"), "s")
+    for number in range(80):
+        params = draw(space, number)
+        assert ("flood" in params) == (params["label_smoothing"] == 0 and params["mixup"] == 0)
+
+
+@pytest.mark.parametrize(
+    ("own", "there"),
+    [
+        ({"label_smoothing": 0.1}, False),
+        ({"mixup": 0.4}, False),
+        ({"label_smoothing": "off", "mixup": "off"}, True),
+    ],
+)
+def test_flooding_goes_where_a_study_never_leaves_it_room(own: dict[str, Any], there: bool) -> None:
+    made = with_space(study("recipe", params=own), "classification", "tables", 1000, "s")
+    assert ("flood" in made.params) == there
+    check_names(made, "s")
+
+
+def test_a_condition_on_what_a_task_has_not_is_left_out() -> None:
+    made = with_space(study("recipe"), "regression", "tables", 1000, "s")
+    assert made.params["flood"].when == {"mixup": "off"}
+    check_names(made, "s")

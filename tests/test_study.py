@@ -71,7 +71,7 @@ def test_the_long_forms_of_a_scalar_and_a_list_may_have_a_condition() -> None:
         ({"data": {"source": "a", "split": {"colum": "p"}}}, "split.colum: unknown key; did you mean column?"),
         ({"squeeze": {"student": {"trial": 8}}}, "squeeze.student.trial: unknown key; did you mean trials?"),
         ({"zzz": 1}, "s.yaml: zzz: unknown key; choose from name, seed, data"),
-        ({"params": {"lr": {"low": 1, "high": 2, "lgo": True}}}, "params.lr.lgo: unknown key; a range has low"),
+        ({"params": {"lr": {"low": 1, "high": 2, "lgo": True}}}, "params.lr.lgo: unknown key; did you mean l"),
         ({"params": {"lr": {"low": 1}}}, "params.lr.high: is required"),
         ({"params": {"lr": []}}, "params.lr: the list of choices is empty"),
         ({"seed": True}, "s.yaml: seed: "),

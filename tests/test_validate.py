@@ -217,7 +217,8 @@ def test_a_trick_that_cannot_apply_to_the_data_is_refused(name: str, kind: str, 
     ],
 )
 def test_batch_norm_beside_dropout_is_told(params: dict[str, Any], told: bool) -> None:
-    assert bool(remarks(space(params))) == told
+    assert bool(remarks(space(params), params)) == told
+    assert not remarks(space(params), ())
 
 
 @pytest.mark.parametrize("entry", [4, [0, 4, 8], {"low": 3, "high": 9}])

@@ -55,7 +55,19 @@ def read_images(folder: Path, size: int | None, place: str) -> Raw:
     x = _cached(folder, paths, size, lambda: _decoded(paths, size, place))
     part = np.array([part for _, _, part in files])
     y = np.array([name for _, name, _ in files])
-    return Raw(folder.name, x=x, y=y, part=part if (part != "").any() else None, pictures=True)
+    notes = _ignored(folder, paths)
+    return Raw(folder.name, x=x, y=y, part=part if (part != "").any() else None, pictures=True, notes=notes)
+
+
+def _ignored(folder: Path, taken: Sequence[Path]) -> tuple[str, ...]:
+    """What lies in the folder and is no picture of a class, in a line."""
+    known = {*taken, *(parent for path in taken for parent in path.parents)}
+    hidden = [path for path in folder.rglob("*") if path.name.startswith(".")]
+    others = [p for p in sorted(folder.rglob("*")) if p not in known and not {p, *p.parents} & {*hidden}]
+    if not others:
+        return ()
+    some = ", ".join(str(path.relative_to(folder)) for path in others[:4])
+    return (f"ignored in {folder.name}: {some}{f' and {len(others) - 4} more' if len(others) > 4 else ''}",)
 
 
 def _listed(folder: Path, place: str) -> list[tuple[Path, str, str]]:

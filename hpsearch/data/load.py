@@ -93,7 +93,7 @@ def _without_extra(data: Data, base: Path, place: str, code: Code | None) -> Dat
     if data.size is not None and not raw.pictures:
         raise UserError(f"{place}: data.size: is for folders of pictures, and {raw.name} is none; leave it out")
     dataset = _from_arrays(raw, data, place) if raw.table is None else _from_table(raw, data, place)
-    return replace(dataset, raw=raw)
+    return replace(dataset, raw=raw, notes=(*raw.notes, *dataset.notes))
 
 
 def _with_extra(dataset: Dataset, data: Data, base: Path, place: str) -> Dataset:
@@ -135,6 +135,8 @@ def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
     ]:
         if column is not None and column not in table:
             raise UserError(f"{place}: data.{key}: no column {column!r} in {raw.name}; {choices(table.columns)}")
+    if name in data.drop:
+        raise UserError(f"{place}: data.drop: {name!r} is the target, which is no input; leave it out")
     if len(table) == 0:
         raise UserError(f"{place}: data.source: {raw.name} has no rows")
     preprocess.refuse_strange(table[name], f"{place}: data.target")
@@ -260,7 +262,7 @@ def _split(
             have = "1 row" if counts[rare] == 1 else f"{counts[rare]} rows"
             raise UserError(
                 f"{place}: data.target: the class {target.classes[rare]!r} has {have}; "
-                "a split into three parts needs at least 3"
+                f"a split into three parts needs at least 3{_if_values(target)}"
             )
     if len(y) < 5:
         raise UserError(f"{place}: data.source: has {len(y)} rows; a split into three parts needs at least 5")
@@ -277,6 +279,11 @@ def _split(
         raise UserError(f"{place}: data.split: cannot split {len(y)} rows: {error}") from None
     _classes_are_in_training(y, target, parts, place)
     return parts
+
+
+def _if_values(target: Target) -> str:
+    many = len(target.classes) > _MOST_INTEGER_CLASSES
+    return f"; of {len(target.classes)} classes: if they are values, data.task: regression" if many else ""
 
 
 def _by_marks(y: np.ndarray, target: Target, data: Data, place: str, marks: np.ndarray) -> dict[str, np.ndarray]:

@@ -88,6 +88,8 @@ def _rows(raw: Raw) -> int:
 
 def _arrays(given: Any, spec: str, place: str) -> tuple[np.ndarray, np.ndarray]:
     """x and y as arrays, from a pair of things like arrays or from a Dataset."""
+    if isinstance(given, tuple) and len(given) != 2:
+        raise UserError(f"{place}: {spec} gave {len(given)} things; {_FORMS}")
     if isinstance(given, tuple | list) and len(given) == 2:
         x, y = (np.asarray(part) for part in given)
     elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, np.ndarray | str):

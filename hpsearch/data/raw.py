@@ -13,7 +13,8 @@ class Raw:
     """Data as read. `table` has named columns (the target among them), or `x` and `y` [N] are arrays.
 
     Images are [N, C, H, W], channels first; other inputs [N, D]. `part`, where the source itself is split: train,
-    validation, test, or an empty word for each row, [N]. `pictures`: decoded from picture files.
+    validation, test, or an empty word for each row, [N]. `pictures`: decoded from picture files. `notes`: what a
+    person should know of the reading.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Raw:
     y: np.ndarray | None = None
     part: np.ndarray | None = None
     pictures: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def channels_first(x: np.ndarray, place: str) -> np.ndarray:

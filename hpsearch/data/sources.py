@@ -1,5 +1,6 @@
 """Reads a study's data as it lies: a table with named columns, or arrays x and y."""
 
+import re
 import warnings
 import zipfile
 import zlib
@@ -82,7 +83,15 @@ def read_table(path: Path, missing: Sequence[str] = ("",), categorical: Sequence
     except pd.errors.ParserWarning:
         raise UserError(f"{path}: cannot be read as csv: it has rows with more cells than its header") from None
     except (OSError, ValueError, RuntimeError) as error:  # pandas' and Arrow's errors are among these
-        raise UserError(f"{path}: cannot be read as {path.suffix[1:]}: {_first_line(error)}") from None
+        raise UserError(
+            f"{path}: cannot be read as {path.suffix[1:]}: {ragged(error) or _first_line(error)}"
+        ) from None
+
+
+def ragged(error: Exception) -> str | None:
+    """What pandas says of a row that is longer than its header, in words."""
+    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+    return f"line {found[2]} has {found[3]} cells, and its header {found[1]}" if found else None
 
 
 def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

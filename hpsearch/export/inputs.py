@@ -16,6 +16,7 @@ import pyarrow.parquet
 
 from hpsearch.data import preprocess, sources
 from hpsearch.data.preprocess import ArraySchema, Category, Number, Schema, TableSchema
+from hpsearch.data.sources import ragged
 from hpsearch.errors import UserError, choices
 
 Chunk = pd.DataFrame | np.ndarray
@@ -36,6 +37,8 @@ def chunks(source: Source, schema: Schema, missing: Sequence[str]) -> Iterator[t
     if isinstance(source, str | Path):
         path = Path(source)
         kind = path.suffix.lower()
+        if path.is_dir():
+            raise UserError(f"{path}: is a folder; give a file: {', '.join(_FILES)} (pictures as x in an npz)")
         if kind not in _FILES:
             raise UserError(
                 f"{path}: cannot be predicted from {kind or 'a file without an ending'!r}; {choices(_FILES)}"
@@ -79,7 +82,7 @@ def _csv(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Itera
     except pd.errors.ParserWarning:
         raise UserError(f"{path}: cannot be read as csv: it has rows with more cells than its header") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as csv: {_first_line(error)}") from None
+        raise UserError(f"{path}: cannot be read as csv: {ragged(error) or _first_line(error)}") from None
 
 
 def _whole_rows(reader: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:

@@ -26,7 +26,7 @@ def read(folder: Path) -> dict[str, Any]:
     """
     path = folder / NAME
     if not path.is_file():
-        raise UserError(f"{folder}: is not an export: it has no {NAME}")
+        raise UserError(f"{folder}: is not an export: it has no {NAME}{_meant(folder)}")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version = manifest["format"]
@@ -49,6 +49,13 @@ def read(folder: Path) -> dict[str, Any]:
                 f"{folder / name}: has been altered or damaged; launch its study again, which makes it anew"
             )
     return body
+
+
+def _meant(folder: Path) -> str:
+    if (folder / "export" / NAME).is_file():
+        return f"; did you mean {folder / 'export'}?"
+    begun = (folder.parent / "study.yaml").is_file() and folder.name == "export"
+    return "; its run has none, or is not finished: launch it again" if begun else ""
 
 
 def refuse_strangers(folder: Path) -> None:

@@ -66,8 +66,9 @@ def require_passed(
     check.require_known(accepted, prepared.place)
     for entry in known:
         if entry["verdict"] in ("warn", "fail"):
-            why = f" (accepted: {accepted[entry['id']]})" if entry["id"] in accepted else ""
-            note(f"check {entry['id']}: {entry['verdict']}: {entry['measured']}{why}")
+            id_ = entry["id"]
+            why = f" (accepted: {accepted[id_]})" if id_ in accepted else f"; {entry['advice']}"
+            note(f"check {id_}: {entry['verdict']}: {entry['measured']}{why}")
     note("checks: " + ", ".join(f"{count} {word}" for word, count in _counts(known).items() if count))
     stopping = [e for e in known if e["verdict"] == "fail" and e["id"] not in accepted]
     if stopping:

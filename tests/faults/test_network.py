@@ -4,11 +4,12 @@ import ipaddress
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
 import pytest
-from launches import alive, beats, family, kill, launch, wait_for
+from launches import LONGER, alive, beats, family, kill, launch, wait_for
 
 from hpsearch.folder import Folder
 
@@ -16,14 +17,13 @@ KNOCK = "import ray, sys; ray.init(address=sys.argv[1])"
 
 
 @pytest.mark.slow
-def test_ports_are_on_loopback_and_a_stranger_is_refused(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ports_are_on_loopback_and_a_stranger_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in [name for name in os.environ if name.startswith("RAY_")]:
         monkeypatch.delenv(name)
-    folder = Folder(tmp_path / "small")
-    process = launch(small, tmp_path)
+    study, folder = tmp_path / "longer.yaml", Folder(tmp_path / "longer")
+    study.write_text(LONGER)
+    process = launch(study, tmp_path)
     wait_for(lambda: beats(folder), process)
     members = family(process)
     ports = [
@@ -43,7 +43,10 @@ def test_ports_are_on_loopback_and_a_stranger_is_refused(
     env = {**os.environ, **loopback, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
     with subprocess.Popen(knock, stderr=subprocess.PIPE, text=True, env=env) as stranger:
         assert stranger.stderr is not None
+        patience = threading.Timer(60, stranger.kill)
+        patience.start()
         assert any("Unauthenticated" in line for line in stranger.stderr)  # Ray's client would go on trying
+        patience.cancel()
         stranger.kill()
     assert not list((tmp_path / "home").rglob("*token*"))
     kill(process)
