@@ -30,3 +30,13 @@ def test_a_large_net_is_checked_in_part_and_says_so(tmp_path: Path) -> None:
     large = Fault("large", "", blobs, {"params": {"width": 2048, "depth": 3, "batch_size": 64}})
     found = run(prepare(write(large, tmp_path)), ["R5"])["R5"]
     assert "with one example in 16 of a full run, since the net is large" in found.measured
+
+
+def test_a_narrow_convolution_and_many_small_operations_count_as_they_take() -> None:
+    wide = nn.Linear(400, 400, bias=False)
+    assert afforded(wide, torch.zeros(3, 400), 64).cut == 1
+    many = nn.Sequential(wide, *(nn.ReLU() for _ in range(200)))
+    assert afforded(many, torch.zeros(3, 400), 64).cut > 1
+    narrow = nn.Conv2d(4, 4, 3, padding=1, bias=False)  # of as many operations an example as the wide one
+    side = round((400**2 / (4 * 4 * 9)) ** 0.5)
+    assert afforded(narrow, torch.zeros(3, 4, side, side), 64).cut > 1
