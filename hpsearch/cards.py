@@ -5,7 +5,8 @@ python -m hpsearch.cards > docs/tricks.md
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hpsearch.knobs import KNOBS, Knob, of_net
@@ -37,6 +38,62 @@ This page is written by `python -m hpsearch.cards` from the code, and a test hol
 """
 
 _RECIPE_HEAD = """G are the recipe's ways to regularize, T its tricks; `hpsearch space recipe` names them, too.
+"""
+
+_BEGIN_HEAD = """Nothing below has to be set: a study without `params` is the plain baseline, and
+`search.space: recipe` draws from most of it. By hand, a few at a time:
+"""
+_BEGIN = (  # what one has, what to try first, usual values
+    (
+        "anything",
+        "`lr`; `weight_decay` with `optimizer: adamw`; `dropout`",
+        "1e-4 to 1e-2, log; 1e-5 to 0.1, log; 0 to 0.5",
+    ),
+    (
+        "hundreds of rows",
+        "`width`, `batch_size`; `dropout`; `mixup`; `average: ema`",
+        "32 to 128; 16, 32; 0.1 to 0.5; 0.1, 0.2",
+    ),
+    (
+        "thousands of rows of a table",
+        "`scaling: quantile`; `pieces`; `norm`; `schedule: cosine`; `swap_noise`",
+        "8, 16 pieces; batch, layer; 0.05 to 0.2",
+    ),
+    (
+        "pictures",
+        "`net: resnet`; `shift`, `flip`, `erasing`, `cutmix`",
+        "0.1; 0.5 where a mirror image is one; 0.25; 1",
+    ),
+    (
+        "rare classes",
+        "a balanced `search.metric`; `class_weights`; `loss: focal`",
+        "0.5, 1; `focal_gamma` 0.5 to 3",
+    ),
+    (
+        "labels that are wrong now and then",
+        "`label_smoothing`, `mixup`; of values `loss: huber`",
+        "0.05, 0.1; 0.2; 1",
+    ),
+    (
+        "time for longer runs",
+        "`schedule: cyclic` or `one_cycle`; `average: swa`",
+        "`cycles` 2 to 4; `average_span` 0.1 to 0.3",
+    ),
+)
+_BESIDE = (  # what fights with what
+    (
+        "`norm: batch`, `dropout`",
+        "batch norm meets other statistics in evaluation; group and layer norm do not mind",
+    ),
+    (
+        "`flood`, `label_smoothing` or mixing",
+        "these hold the loss above the level, and flooding then does nothing",
+    ),
+    ("`loss: focal`, `label_smoothing`, `mixup`", "each takes weight from what is sure; one is often enough"),
+    ("`patience`, a schedule that ends low", "the gain comes at the end, and a short patience stops before it"),
+)
+_BESIDE_END = """The ready-made spaces draw some of these pairs all the same, since a search finds out what a
+study can bear; `flood` they leave out where it cannot act.
 """
 
 Card = Callable[..., Any] | str  # something with a docstring, or a text
@@ -121,7 +178,7 @@ RECIPE = {
     "G7": Row("smaller net", ("width", "depth", "head"),
               "nets/test_resnet.py::test_a_pooled_head_is_smaller_and_takes_images_of_any_size"),
     "G8": Row("smaller batch", ("batch_size",),
-              "pack/test_against_torch.py::test_a_batch_larger_than_the_data_is_all_of_it"),
+              "pack/test_against_torch.py::test_the_curves_training_loss_is_the_mean_over_the_epochs_batches"),
     "G9": Row("dropout", ("dropout", "spatial_dropout"),
               "pack/test_dropout.py::test_the_masks_keep_their_share_and_their_mean"),
     "G10": Row("weight decay", ("weight_decay",), "pack/test_against_torch.py::test_an_optimizer_equals_torchs"),
@@ -155,10 +212,23 @@ def page() -> str:
             names_of.setdefault(card, []).append(name)
     cards_ = [f"### {_title(card, names)}\n\n{_text(card)}\n" for card, names in names_of.items()]
     parts = [
-        _HEAD, "## The parameters\n", _parameters(), "## The recipe's rows\n", _RECIPE_HEAD, _recipe_table(),
-        "## The cards\n", *cards_,
+        _HEAD, "## Where to begin\n", _begin(), "## The parameters\n", _parameters(), "## The cards\n", *cards_,
+        "## The recipe's rows\n", _RECIPE_HEAD, _recipe_table(),
     ]  # fmt: skip
     return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _begin() -> str:
+    tables = [
+        _table(("what you have", "what to try first", "usual values"), _BEGIN),
+        _table(("beside each other", ""), _BESIDE),
+    ]
+    return "\n".join([_BEGIN_HEAD, *tables, _BESIDE_END])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]]) + "\n"
 
 
 def _parameters() -> str:
@@ -187,7 +257,12 @@ def _title(card: Card, names: list[str]) -> str:
 
 
 def _text(card: Card) -> str:
-    return card if isinstance(card, str) else inspect.cleandoc(card.__doc__ or "")
+    """A card's text; of a function that does more than its trick, from the paragraph that begins with the name."""
+    if isinstance(card, str):
+        return card
+    paragraphs = inspect.cleandoc(card.__doc__ or "").split("\n\n")
+    first = next((i for i, text in enumerate(paragraphs) if re.match(r"`\w+`: ", text)), 0)
+    return "\n\n".join(paragraphs[first:])
 
 
 def _line(name: str, knob: Knob) -> str:

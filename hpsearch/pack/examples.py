@@ -44,9 +44,10 @@ def passed(x: np.ndarray, front: nn.Module | None) -> np.ndarray:
 def share_of(arrays: Arrays, share: float, seed: int) -> np.ndarray | None:
     """The training examples that a trial may see, by their places; None where that is all.
 
-    `train_share` of them, the same ones for every trial of a study; smaller shares are parts of larger ones. It
-    answers what more data would buy: a learning curve. Extra data stay whole. Scales, chosen features and the cuts
-    of `pieces` are known from all, which flatters small shares a little.
+    `train_share`: the share of the training examples that a trial may see, the same ones for every trial of a
+    study; smaller shares are parts of larger ones. It answers what more data would buy: a learning curve. Extra
+    data stay whole. Scales, chosen features and the cuts of `pieces` are known from all, which flatters small
+    shares a little.
     """
     own, count = len(arrays.train.own_y), len(arrays.train.y)
     if share >= 1:

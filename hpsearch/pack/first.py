@@ -18,7 +18,7 @@ from hpsearch.tricks.losses import PLAIN, class_weight, prior
 def first_net(factory: Factory, params: Mapping[str, Any], arrays: Arrays, shape: Shape, key: int) -> nn.Module:
     """The net of a trial, on the CPU, with weights drawn from its key.
 
-    With `prior_bias` the bias of the last linear layer is the best constant prediction for the training part: log
+    `prior_bias`: the bias of the last linear layer is the best constant prediction for the training part: log
     frequencies of the classes, as the loss weighs them, or the mean, which is 0 as a net sees it. The first steps
     then do not go into learning it (Karpathy 2019, "A Recipe for Training Neural Networks"). Costs nothing. A bias
     that comes with pretrained weights stays.
@@ -36,8 +36,9 @@ def first_net(factory: Factory, params: Mapping[str, Any], arrays: Arrays, shape
 def body_of(rows: Rows, outputs: int) -> torch.Tensor:
     """All of a net but its last linear layer, held for the first `frozen_epochs`; places in a row of θ, int64.
 
-    For runs that start from pretrained weights (`init_from`): a new head learns before it moves what it stands on.
-    Batch norms go on estimating.
+    `frozen_epochs`: for so many epochs all but the last linear layer stays as it is. For runs that start from
+    pretrained weights (`init_from`): a new head learns before it moves what it stands on. Batch norms go on
+    estimating.
     """
     net = rows.modules[0]
     last = last_linear(net, outputs)

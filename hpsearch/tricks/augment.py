@@ -111,7 +111,7 @@ def swapped(x_KND: Tensor, swap_noise_K: Tensor, feature_D: Tensor, u_KN2F: Tens
     """Swap noise: with this probability a feature is that of another example of the batch.
 
     Keeps each feature's own distribution (Porto Seguro's winning autoencoder, Jahrer 2017; Bahri et al. 2022,
-    SCARF). Usual are 0.05 to 0.3. A category moves as a whole (`feature_D` tells the columns of one).
+    SCARF). Usual are 0.05 to 0.3. A category moves as a whole.
     """
     examples = x_KND.shape[1]
     swaps_KNF = u_KN2F[:, :, 0] < swap_noise_K.view(-1, 1, 1)

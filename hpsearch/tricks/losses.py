@@ -137,9 +137,9 @@ def _value(targets: Targets) -> Tensor:
 def class_weight(power_K: Tensor, count_C: Tensor) -> Tensor:
     """Weights [K, C] that make rare classes count more: (N / (C n_c)) to a power, then a mean of 1 over the data.
 
-    Power 0 is none, 1 is balanced: each class has the same say (King & Zeng 2001). Examples count by their
-    `data.weight`. It helps balanced accuracy and F1, and hurts accuracy and log loss where the classes come as
-    often as in the data.
+    `class_weights`: the power to which a class's rarity counts. 0 is none, 1 is balanced: each class has the same
+    say (King & Zeng 2001). Examples count by their `data.weight`. It helps balanced accuracy and F1, and hurts
+    accuracy and log loss where the classes come as often as in the data.
     """
     share_C = (count_C / count_C.sum()).clamp_min(1e-9)  # a class that counts nothing
     raw_KC = (1 / (len(count_C) * share_C)) ** power_K.unsqueeze(1)
@@ -153,11 +153,11 @@ def prior(kind: str, mass_C: Tensor) -> Tensor:
 
 
 def of_extra(extra_KN: Tensor, weight_K: Tensor, share: float) -> Tensor:
-    """How much examples count, [K, N]: those of `data.extra` (synthetic or half-fake ones) by their row's weight.
+    """How much examples count, [K, N]; `share` of all are extra.
 
-    At an `extra_weight` of 1 they are taken for real, at 0 they fill batches and teach nothing. `share` of all
-    examples are extra: the weights' mean is 1 over all, so that the loss keeps its size. They train, and nothing
-    is validated or tested on them.
+    `extra_weight`: how much an example of `data.extra` (synthetic or half-fake) counts. At 1 they are taken for
+    real, at 0 they fill batches and teach nothing. The mean over all examples is 1, so that the loss keeps its
+    size. They train, and nothing is validated or tested on them.
     """
     mean_K1 = 1 + share * (weight_K - 1).unsqueeze(1)
     return torch.where(extra_KN, weight_K.unsqueeze(1), 1.0) / mean_K1

@@ -24,7 +24,8 @@ def cosine(progress: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarra
 def cyclic(progress: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """`cycles` equal cosine periods, each restarting at lr (Loshchilov & Hutter 2017, "SGDR").
 
-    The weights at the minima give an ensemble (Huang et al. 2017, "Snapshot Ensembles").
+    The weights at the minima give an ensemble (Huang et al. 2017, "Snapshot Ensembles"): nothing else is to be
+    set, the net at the end of each cycle is a candidate of its own, and its kind is `snapshot`.
     """
     within = np.mod(progress * columns["cycles"], 1.0)
     return np.asarray(0.5 * (1 + np.cos(np.pi * within)))
@@ -56,10 +57,10 @@ SCHEDULES: dict[str, Shape] = {
 def rates(
     kinds: list[str], columns: Mapping[str, np.ndarray], step_KS: np.ndarray, total_K1: np.ndarray
 ) -> np.ndarray:
-    """The learning rates of K rows at S steps, float64 [K, S]. `warmup` is the share of the run that leads up.
+    """The learning rates of K rows at S steps, float64 [K, S]; `step` counts from 0, `total` is a row's last.
 
-    It rises linearly to the schedule's first rate: 0.02 to 0.1 for deep nets, large batches or high rates (Goyal
-    et al. 2017, arXiv 1706.02677). `step` counts from 0, `total` is each row's own number of steps.
+    `warmup`: the share of the run in which the rate rises linearly to the schedule's first; 0.02 to 0.1 for deep
+    nets, large batches or high rates (Goyal et al. 2017, arXiv 1706.02677).
     """
     warm_K1 = np.round(columns["warmup"] * total_K1)
     progress_KS = np.clip((step_KS - warm_K1) / np.maximum(total_K1 - warm_K1, 1), 0, 1)
