@@ -298,9 +298,9 @@ _ONE_OF = {
 _RULES = {
     "dict_type": "must be a mapping", "model_type": "must be a mapping", "list_type": "must be a list",
     "int_type": "must be a whole number", "float_type": "must be a number", "string_type": "must be a word",
-    "bool_type": "must be true or false", "greater_than_equal": "must be at least {ge}",
-    "greater_than": "must be above {gt}", "less_than_equal": "must be at most {le}",
-    "less_than": "must be below {lt}",
+    "bool_type": "must be true or false", "greater_than_equal": "must be at least {ge:g}",
+    "greater_than": "must be above {gt:g}", "less_than_equal": "must be at most {le:g}",
+    "less_than": "must be below {lt:g}",
 }  # fmt: skip
 
 
