@@ -195,7 +195,7 @@ CASES = {
     "a broken plan": Case("is not a plan", options=("--plan", "bad.json"), place="bad.json"),
     "a folder for a plan": Case("", options=("--plan", "images"), place="images"),
     "a file for the runs folder": Case("", place="runs", before=a_file_for_runs),
-    "another seed in the run": Case("belongs to a study that differs in seed: 0 → 1", {"seed": 1}, (), "a", begin),
+    "another seed in the run": Case("It differs in seed: 0 → 1", {"seed": 1}, (), "a", begin),
     "another space in the run": Case("in params.lr", params(**BASE["params"] | {"lr": 1}), (), "a", begin),
     "other data in the run": Case("differs in data.source", data(source="rare.csv", target="b"), (), "a", begin),
     "fewer trials than drawn": Case("search.trials: 4 are drawn already, got 3", search(trials=3), before=begin),

@@ -129,4 +129,4 @@ def test_code_that_changed_since_the_study_began_is_refused(tmp_path: Path) -> N
     (tmp_path / "my_nets.py").write_text(NETS + "\n# changed")
     status, _, err = finish(launch(path, tmp_path / "runs"))
     assert status == 2
-    assert "belongs to a study that differs in the code or the weights that it names" in err
+    assert "It differs in the code or the weights that it names" in err
