@@ -257,7 +257,7 @@ def _fixed(study: Study) -> dict[str, Any]:
 
 def _told(value: Any) -> str:
     if isinstance(value, dict):  # a parameter: without what is as always
-        value = {key: part for key, part in value.items() if part not in ({}, False, None)}
+        value = {key: part for key, part in value.items() if part or key not in ("when", "column", "log", "step")}
         value = value.get("value", value.get("choices", value)) if len(value) == 1 else value
     text = "none" if value is None else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

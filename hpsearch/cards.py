@@ -232,17 +232,15 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _parameters() -> str:
-    lines = ["| parameter | values | default | |", "|---|---|---|---|"]
-    return "\n".join([*lines, *(_line(name, KNOBS[name]) for name in CARDS)]) + "\n"
+    return _table(("parameter", "values", "default", ""), [_cells(name, KNOBS[name]) for name in CARDS])
 
 
 def _recipe_table() -> str:
-    lines = ["| row | what | parameters | test in `tests/` |", "|---|---|---|---|"]
-    for id_, row in RECIPE.items():
-        names = ", ".join(f"`{name}`" for name in row.parameters)
-        test = f"`{row.test}`" if row.test else ""
-        lines.append(f"| {id_} | {row.what} | {names} | {test} |")
-    return "\n".join(lines) + "\n"
+    rows = [
+        (id_, row.what, ", ".join(f"`{name}`" for name in row.parameters), f"`{row.test}`" if row.test else "")
+        for id_, row in RECIPE.items()
+    ]
+    return _table(("row", "what", "parameters", "test in `tests/`"), rows)
 
 
 def _title(card: Card, names: list[str]) -> str:
@@ -265,7 +263,7 @@ def _text(card: Card) -> str:
     return "\n\n".join(paragraphs[first:])
 
 
-def _line(name: str, knob: Knob) -> str:
+def _cells(name: str, knob: Knob) -> tuple[str, str, str, str]:
     notes = [
         "structural" if knob.structural else "",
         f"with `{knob.needs[0]}`: {', '.join(knob.needs[1:])}" if knob.needs else "",
@@ -274,7 +272,7 @@ def _line(name: str, knob: Knob) -> str:
         f"of {' and '.join(knob.nets)}" if knob.nets else "",
         _NOTES.get(name, ""),
     ]
-    return f"| `{name}` | {_values(knob)} | {_defaults(name, knob)} | {'; '.join(filter(None, notes))} |"
+    return f"`{name}`", _values(knob), _defaults(name, knob), "; ".join(filter(None, notes))
 
 
 def _values(knob: Knob) -> str:

@@ -118,6 +118,7 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (("my data.csv",), "init: data.target: is required for a table; choose from a b, c, y: z"),
         (("my data.csv", "--target", "q"), "init: data.target: no column 'q' in my data.csv"),
         (("my data.csv", "--target", "y: z", "--out", "none/s.yaml"), "--out: none: no such folder"),
+        (("my_data:load",), "my_data:load: is a loader of your own, and init reads files; docs/own.md has such"),
         (("pets", "--size", "9999"), "--size: Input should be less than or equal to 4096"),
     ],
 )

@@ -174,7 +174,17 @@ CASES = {
     "text among numbers": Case("the column 'b' holds numbers, but row 60 has 'oops'", data(source="text.csv")),
     "a missing target": Case("data.target: 1 rows have no target, the first is row 60", data(source="nan.csv")),
     "a table without rows": Case("data.source: empty.csv has no rows", data(source="empty.csv")),
-    "a row that is too long": Case("cannot be read as csv", data(source="long.csv"), place="long.csv"),
+    "a row that is too long": Case(
+        "line 62 has 4 cells, and its header 3", data(source="long.csv"), place="long.csv"
+    ),
+    "a target that is dropped": Case("data.drop: 'y' is the target, which is no input", data(drop=["a", "y"])),
+    "nothing for a value": Case("params.batch_size: must be a whole number", params(batch_size=None)),
+    "a list of parameters": Case("params: must be a mapping, got", {"params": [1]}),
+    "a list of values": Case(
+        "of 60 classes: if they are values, data.task: regression", data(target="a", task="classification")
+    ),
+    "trick on numbers, without any": Case("params.noise: acts on numbers, and these data have none",
+                                          data(categorical=["a", "b"]) | params(batch_size=8, noise=0.1)),
     "a column that stands twice": Case("has the column 'b' twice", data(source="twice.csv"), place="twice.csv"),
     "semicolons for commas": Case("the single column 'a;b;y'", data(source="semicolons.csv"), (), "semicolons"),
     "words to regress on": Case("needs data.task: classification", data(task="regression")),
@@ -196,6 +206,10 @@ CASES = {
     "a folder for a plan": Case("", options=("--plan", "images"), place="images"),
     "a file for the runs folder": Case("", place="runs", before=a_file_for_runs),
     "another seed in the run": Case("It differs in seed: 0 → 1", {"seed": 1}, (), "a", begin),
+    "a range more in the run": Case('params.dropout: none → {"low": 0, "high": 0.5}', params(
+        **BASE["params"] | {"dropout": {"low": 0, "high": 0.5}}), (), "a", begin),
+    "a value more in the run": Case("params.dropout: none → 0", params(
+        **BASE["params"] | {"dropout": 0}), (), "a", begin),
     "another space in the run": Case("in params.lr", params(**BASE["params"] | {"lr": 1}), (), "a", begin),
     "other data in the run": Case("differs in data.source", data(source="rare.csv", target="b"), (), "a", begin),
     "fewer trials than drawn": Case("search.trials: 4 are drawn already, got 3", search(trials=3), before=begin),

@@ -62,11 +62,11 @@ def read_images(folder: Path, size: int | None, place: str) -> Raw:
 def _ignored(folder: Path, taken: Sequence[Path]) -> tuple[str, ...]:
     """What lies in the folder and is no picture of a class, in a line."""
     known = {*taken, *(parent for path in taken for parent in path.parents)}
-    hidden = [path for path in folder.rglob("*") if path.name.startswith(".")]
-    others = [p for p in sorted(folder.rglob("*")) if p not in known and not {p, *p.parents} & {*hidden}]
+    inside = (path.relative_to(folder) for path in folder.rglob("*") if path not in known)
+    others = sorted(str(path) for path in inside if not any(part.startswith(".") for part in path.parts))
     if not others:
         return ()
-    some = ", ".join(str(path.relative_to(folder)) for path in others[:4])
+    some = ", ".join(others[:4])
     return (f"ignored in {folder.name}: {some}{f' and {len(others) - 4} more' if len(others) > 4 else ''}",)
 
 

@@ -88,8 +88,6 @@ def _rows(raw: Raw) -> int:
 
 def _arrays(given: Any, spec: str, place: str) -> tuple[np.ndarray, np.ndarray]:
     """x and y as arrays, from a pair of things like arrays or from a Dataset."""
-    if isinstance(given, tuple) and len(given) != 2:
-        raise UserError(f"{place}: {spec} gave {len(given)} things; {_FORMS}")
     if isinstance(given, tuple | list) and len(given) == 2:
         x, y = (np.asarray(part) for part in given)
     elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, np.ndarray | str):
@@ -106,7 +104,8 @@ def _arrays(given: Any, spec: str, place: str) -> tuple[np.ndarray, np.ndarray]:
 def _dataset(given: Any, spec: str, place: str) -> tuple[np.ndarray, np.ndarray]:
     pairs = [given[i] for i in range(len(given))]
     if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
-        raise UserError(f"{place}: {spec} gave a Dataset whose items are no pairs (x, y)")
+        what = f"{len(given)} things" if isinstance(given, tuple) else "a Dataset whose items are no pairs (x, y)"
+        raise UserError(f"{place}: {spec} gave {what}; {_FORMS}")
     xs, ys = [np.asarray(x) for x, _ in pairs], [np.asarray(y).item() for _, y in pairs]
     shapes = {x.shape for x in xs}
     if len(shapes) > 1:

@@ -42,6 +42,23 @@ def test_the_class_is_the_folder_and_channels_come_first(tmp_path: Path) -> None
     assert raw.part is None
 
 
+def test_what_is_no_picture_of_a_class_is_told(tmp_path: Path) -> None:
+    pets = folder(tmp_path / "pets", 2)
+    assert read_folder(pets, None, "s").notes == ()
+    (pets / "empty").mkdir()
+    (pets / "dog" / "notes.txt").write_text("good dog")
+    (pets / "cat" / ".hidden").mkdir()
+    (pets / "cat" / ".hidden" / "thumbs.db").write_text("")
+    picture(pets / "stray.png", 5)
+    raw = read_folder(pets, None, "s")
+    assert raw.notes == ("ignored in pets: dog/notes.txt, empty, stray.png",)
+    assert raw.y is not None
+    assert len(raw.y) == 4
+    for number in range(3):
+        (pets / f"{number}.txt").write_text("")
+    assert read_folder(pets, None, "s").notes[0].endswith("dog/notes.txt and 2 more")
+
+
 def test_pictures_of_one_colour_and_of_three_are_three(tmp_path: Path) -> None:
     folder(tmp_path / "pets", 2)
     picture(tmp_path / "pets" / "dog" / "colour.jpg", 90, mode="RGB")

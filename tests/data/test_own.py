@@ -84,6 +84,10 @@ def words():
     return np.array([["a"]] * 60), Y
 
 
+def three():
+    return X, Y, Y
+
+
 def two_labels():
     return X, np.stack([Y, Y], 1)
 
@@ -164,6 +168,7 @@ def test_a_category_stays_one_whatever_values_a_part_has_of_it(tmp_path: Path) -
         ("number", "my_loaders:number gave int; give a pair (x, y), a DataFrame, a torch Dataset"),
         ("nan", "x holds NaN or infinity in row 3"),
         ("words", "my_loaders:words: x must be numbers, one row an example, got <U1 [60, 1]"),
+        ("three", "my_loaders:three gave 3 things; give a pair (x, y)"),
         ("two_labels", "y must have one value a row of x (60), got shape [60, 2]"),
         ("short", "y must have one value a row of x (60), got shape [59]"),
         ("wrong_part", "my_loaders:wrong_part gave a mapping of train, dev; give a pair"),

@@ -165,7 +165,7 @@ def test_a_wrong_array_is_refused(arrays: Model, name: str) -> None:
 WRONG_FILES = {
     "in.txt": (b"a,b\n", r"in\.txt.*choose from \.csv, \.npz, \.parquet"),
     "in.csv": (b"", r"cannot be read as csv"),
-    "ragged.csv": (b"a,b\n1,2\n1,2,3\n", r"cannot be read as csv"),
+    "ragged.csv": (b"a,b\n1,2\n1,2,3\n", r"cannot be read as csv: line 3 has 3 cells, and its header 2"),
     "longer.csv": (b"a,b\n1,2,3\n4,5,6\n", r"rows with more cells than its header"),
     "twice.csv": (b"a,b,a\n1,2,3\n", r"its header has the column 'a' twice"),
     "semicolons.csv": (b"a;b\n1;2\n", r"the single column 'a;b'"),
@@ -182,6 +182,19 @@ def test_a_file_that_cannot_be_read_leaves_nothing_behind(table_export: Path, tm
     with pytest.raises(UserError, match=message):
         predict_file(table_export, tmp_path / name, tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_and_a_run_are_told_what_was_meant(table_export: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is a folder; give a file: .*\.npz \(pictures as x in an npz\)"):
+        predict_file(table_export, tmp_path, tmp_path / "out.csv")
+    run = tmp_path / "run"
+    (run / "export").mkdir(parents=True)
+    (run / "study.yaml").write_text("")
+    with pytest.raises(UserError, match=r"it has no manifest\.json; its run has none, or is not finished"):
+        predict_file(run / "export", tmp_path / "in.csv", tmp_path / "out.csv")
+    (run / "export" / "manifest.json").write_text("{}")
+    with pytest.raises(UserError, match=r"run: is not an export: .*; did you mean .*/run/export\?"):
+        predict_file(run, tmp_path / "in.csv", tmp_path / "out.csv")
 
 
 def test_the_place_of_the_output_is_held_too(table_export: Path, table_case: Case, tmp_path: Path) -> None:

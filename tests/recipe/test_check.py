@@ -1,6 +1,7 @@
 """`hpsearch check`, as a user has it: verdicts, check.json, pictures, exit status; and the gate of a launch."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,8 @@ def test_a_launch_stops_at_a_failed_check_and_goes_on_when_it_is_accepted(tmp_pa
     with pytest.raises(CheckError):  # told again from the file: nothing that it is about has changed
         pipeline.launch(path, tmp_path / "runs")
     assert (run_folder / "check.json").stat().st_mtime_ns == before
+    log = (run_folder / "logs" / "launch.log").read_text()
+    assert re.search(r"check D2\.leakage: fail: .*; what was learnt by heart", log)  # with its advice
     folder = pipeline.launch(with_keys(path, accept={"D2.leakage": "measured twice"}), tmp_path / "runs")
     assert folder.check.stat().st_mtime_ns == before
     seconds = json.loads(folder.summary.read_text())["seconds"]
