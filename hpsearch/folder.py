@@ -52,6 +52,11 @@ class Folder:
         return Folder(self.root / "student")
 
     @property
+    def prolonged(self) -> "Folder":
+        """Trials that went on."""
+        return Folder(self.root / "prolonged")
+
+    @property
     def export(self) -> Path:
         return self.root / "export"
 

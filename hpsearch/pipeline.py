@@ -190,6 +190,7 @@ def export(folder: Folder, prepared: Prepared, squeezed: Any) -> str | None:
         rows={name: len(part.y) for name, part in parts.items()},
         missing=list(data.missing),
         predicts=data.target or "the target",
+        temperature=squeezed.teams["ensemble"].temperature,
     )
     team = squeezed.teams["ensemble"]
     try:

@@ -54,6 +54,7 @@ def write_summary(
         "direction": METRICS[metric].direction,
         "trials": count_states(rows),
         "best": squeezed.best,
+        "prolonged": squeezed.prolonged,
         "ensemble": squeezed.ensemble,
         "student": squeezed.student,
         "no_export": no_export,

@@ -44,7 +44,7 @@ def write(
     folder = folder.resolve()  # what a link points to is replaced, not the link
     try:
         manifest.refuse_strangers(folder)
-        graph = build_graph(members, weights, schema, target)
+        graph = build_graph(members, weights, schema, target, card.temperature)
         with told_when_full(folder):
             beside = _make_beside(folder)
             try:
@@ -101,6 +101,7 @@ def _manifest(
         "predicts": card.predicts,
         "classes": list(target.classes),
         "metrics": {part: finite(values) for part, values in card.metrics.items()},
+        "calibration": {"temperature": card.temperature},
         "members": [{**member, "weight": weight} for member, weight in zip(card.members, share, strict=True)],
         "source": card.source,
         "rows": dict(card.rows),

@@ -29,6 +29,7 @@ class Card:
         rows: examples in each part, {"train": n, "validation": n, "test": n}.
         missing: the words that mean "missing" in a CSV (`data.missing` of the study).
         predicts: the name of the target.
+        temperature: of the probabilities; 1 where they are as the members give them.
     """
 
     study: str
@@ -39,6 +40,7 @@ class Card:
     rows: Mapping[str, int]
     missing: Sequence[str] = ("",)
     predicts: str = "the target"
+    temperature: float = 1.0
 
 
 def inputs(schema: Schema) -> list[dict[str, Any]]:
@@ -230,7 +232,9 @@ what the graph does to raw input.
 
 - It knows what its training rows showed: the figures above hold for rows drawn like them, and for no others.
 {% if target.classes -%}
-- A probability is a net's own opinion and no guarantee.
+- A probability is a net's own opinion and no guarantee
+{%- if card.temperature == 1 %}.{% else %}; it is calibrated on validation rows, by a temperature of
+  {{ card.temperature | figure }} (Guo et al. 2017).{% endif %}
 {% endif -%}
 {% if members | length > 1 -%}
 - The spread is small, too, where all members err alike.

@@ -31,6 +31,7 @@ class NoOnnxFormError(RunError):
 
 
 _OPSET = 18  # what torch's exporter speaks natively: no conversion after it
+_LEAST = 1e-38  # of a probability, as the logarithm takes it
 _TOLERANCE = 1e-4  # between torch and onnxruntime, on probabilities and standardised values
 
 
@@ -41,10 +42,12 @@ class Combined(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, members: Sequence[nn.Module], weights: Sequence[float], target: Target) -> None:
+    def __init__(
+        self, members: Sequence[nn.Module], weights: Sequence[float], target: Target, temperature: float = 1.0
+    ) -> None:
         super().__init__()
         self.members = nn.ModuleList(copy.deepcopy(member).cpu().float() for member in members)
-        self.classifies = target.task == "classification"
+        self.classifies, self.temperature = target.task == "classification", temperature
         share_M = torch.tensor(weights, dtype=torch.float64) / sum(weights)
         self.register_buffer("weight", share_M.float())
         self.register_buffer("mean", torch.tensor(target.mean, dtype=torch.float64))
@@ -58,7 +61,7 @@ class Combined(nn.Module):
         weight_M11 = self.weight[:, None, None]
         mean_NC = (weight_M11 * out_MNC).sum(0)
         # in double: float32 would round a value with a large offset, such as a time
-        result = mean_NC if self.classifies else self.mean + self.std * mean_NC[:, 0].double()
+        result = self._calibrated(mean_NC) if self.classifies else self.mean + self.std * mean_NC[:, 0].double()
         if len(self.members) == 1:
             return (result,)
         # the difference is taken before the squares, and before the target's offset: neither cancels
@@ -67,9 +70,19 @@ class Combined(nn.Module):
             return result, spread_NC.gather(1, mean_NC.argmax(-1, keepdim=True))[:, 0]
         return result, self.std.float() * spread_NC[:, 0]
 
+    def _calibrated(self, mean_NC: Tensor) -> Tensor:
+        """Probabilities at the ensemble's temperature (Guo et al. 2017)."""
+        if self.temperature == 1:
+            return mean_NC
+        return (mean_NC.clamp(min=_LEAST).log() / self.temperature).softmax(-1)
+
 
 def build_graph(
-    members: Sequence[nn.Module], weights: Sequence[float], schema: Schema, target: Target
+    members: Sequence[nn.Module],
+    weights: Sequence[float],
+    schema: Schema,
+    target: Target,
+    temperature: float = 1.0,
 ) -> onnx.ModelProto:
     """The graph of an ensemble, or of a single net; the nets themselves are left as they are.
 
@@ -77,13 +90,14 @@ def build_graph(
         members: nets that map features, float32 [N, D] or [N, *shape], to logits [N, C] or standardised
             values [N, 1].
         weights: one a member, none negative, in any unit: their shares count.
+        temperature: of the mean of the members' probabilities, which it makes less sure above 1.
 
     Raises:
         NoOnnxFormError: a net has no ONNX form, or its ONNX form answers differently from the net.
     """
     assert len(members) == len(weights) > 0 and min(weights) >= 0 and sum(weights) > 0
     shape = (sum(c.width for c in schema.columns),) if isinstance(schema, TableSchema) else schema.shape
-    combined = Combined(members, weights, target)
+    combined = Combined(members, weights, target, temperature)
     outputs = ["probability" if target.task == "classification" else "value"]
     outputs += ["spread"] if len(members) > 1 else []
     core = _export(combined, shape, outputs)

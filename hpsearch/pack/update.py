@@ -13,7 +13,7 @@ from hpsearch.pack.rows import Rows
 from hpsearch.tricks.optimizers import OPTIMIZERS, Now, Slab, clip_, unbias
 from hpsearch.tricks.schedules import rates
 
-_OF_RATES = ("lr", "lr_min", "warmup", "cycles", "lr_drops", "lr_decay")
+_OF_RATES = ("lr", "lr_min", "begins", "warmup", "cycles", "lr_drops", "lr_decay")
 
 
 class Update:

@@ -26,7 +26,7 @@ from hpsearch.search.shelf import Shelf
 class Candidate:
     """A trial's weights at one epoch. `prediction`: validation log-probabilities [N, C] or values [N].
 
-    `kind`: best, average (averaged weights, at the best epoch) or snapshot.
+    `kind`: best, average (averaged weights, at the best epoch), snapshot, or prolonged.
     """
 
     trial: int
@@ -61,10 +61,13 @@ def candidates(folder: Folder, rows: Sequence[dict[str, Any]], arrays: Arrays) -
         raise RunError(f"{error}; launch again: it is then set aside, and its trials are trained anew") from None
     found = [_candidate(states[row["number"]]) for row in best if row["number"] in states]
     more = [snapshot for row in best if row["number"] in states for snapshot in _snapshots(states[row["number"]])]
+    return best_first([*found, *more], arrays)[: standing.MOST]
+
+
+def best_first(library: Sequence[Candidate], arrays: Arrays) -> list[Candidate]:
+    """By the study's metric, ties by log loss or rmse, then as they come."""
     proper = PROPER[arrays.target.task]
-    return sorted([*found, *more], key=lambda one: rank(one.scores, arrays.metric, proper), reverse=True)[
-        : standing.MOST
-    ]
+    return sorted(library, key=lambda one: rank(one.scores, arrays.metric, proper), reverse=True)
 
 
 def _candidate(state: checkpoint.RowState) -> Candidate:

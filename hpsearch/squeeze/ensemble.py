@@ -1,94 +1,61 @@
 """Greedy ensembles: the members whose averaged prediction scores best on the validation part.
 
-Caruana et al. 2004, "Ensemble Selection from Libraries of Models": forward selection with replacement. Classes
-are combined by the mean of probabilities, values by their mean.
-
-Shapes: M candidates, N examples, C classes.
+Caruana et al. 2004, "Ensemble Selection from Libraries of Models": forward selection with replacement, with that
+paper's two cures for its overfitting, a start from the best few and bags of candidates. Classes are combined by
+the mean of probabilities, values by their mean.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from hpsearch.intervals import ahead, ahead_95, scores
-from hpsearch.metrics import METRICS, PROPER
+from hpsearch.squeeze.library import Library, Shares
 
-_FOLDS = 5
+_BAGS, _BAG = 20, 0.5  # selections, and the share of the candidates that each of them sees
 
 
-@dataclass(frozen=True)
-class Gain:
-    """How much better than the best single trial, in the study's metric (above zero is better).
+def greedy(library: Library, picks: int, start: int = 1) -> list[int]:
+    """`picks` candidates, with replacement: each the one that makes the running mean score best.
 
-    `value` is cross-fitted: on each fifth of the validation part, the ensemble and the single that were both
-    chosen on the other four fifths are scored. `low` and `high` hold 95 % of its paired bootstrap over examples.
-    `naive` is the same difference scored on the very rows that chose. What stays shared is the choice of each
-    trial's best epoch.
+    It starts from the best candidates alone, as many of the first `start` as score best together. Ties go by log
+    loss or rmse, then by order. A pick may repeat: counts are weights.
     """
-
-    value: float
-    low: float
-    high: float
-    naive: float
-
-
-def combine(predictions: Sequence[np.ndarray], weights: Sequence[float], task: str) -> np.ndarray:
-    """The weighted mean of probabilities, as log-probabilities [N, C] float32, or of values [N]."""
-    share = np.asarray(weights, dtype=np.float64) / np.sum(weights)
-    if task == "regression":
-        return np.asarray(np.tensordot(share, np.stack(predictions), 1))
-    mean = np.tensordot(share, np.exp(np.stack(predictions).astype(np.float64)), 1)
-    return np.log(np.maximum(mean, 1e-38)).astype(np.float32)
+    values = library.means()
+    order = library.best_first()[: min(start, picks)]
+    counts = np.arange(1, len(order) + 1)
+    running = values[order].cumsum(0)
+    ranks = library.ranks(running / values.new_tensor(counts).view(-1, *[1] * (values.dim() - 1)))
+    chosen = order[: max(range(len(order)), key=lambda i: (*ranks[i], -i)) + 1]
+    total = values[chosen].sum(0)
+    while len(chosen) < picks:
+        ranks = library.ranks((values + total) / (len(chosen) + 1))
+        chosen.append(max(range(len(ranks)), key=lambda m: (*ranks[m], -m)))
+        total = total + values[chosen[-1]]
+    return chosen
 
 
-def greedy(predictions_MN: np.ndarray, y_N: np.ndarray, task: str, metric: str, size: int) -> list[int]:
-    """`size` picks of candidates, with replacement: each the one that makes the running mean score best.
-
-    Candidates come best first, and the first pick is the best alone. Ties go by log loss or rmse, then by
-    order. A pick may repeat: counts are weights.
-    """
-    values = torch.from_numpy(predictions_MN.astype(np.float64))
-    if task == "classification":
-        values = values.exp()
-    truth = torch.from_numpy(np.array(y_N))
-    total = torch.zeros_like(values[0])
-    picks: list[int] = []
-    for count in range(1, size + 1):
-        mean = (values + total) / count
-        scores = _ranks(mean if task == "regression" else mean.clamp(min=1e-38).log(), truth, task, metric)
-        picks.append(max(range(len(scores)), key=lambda m: (*scores[m], -m)))
-        total = total + values[picks[-1]]
-    return picks
+def votes(library: Library, picks: int, seed: int) -> Counter[int]:
+    """How often each candidate is picked by selections that see half of the candidates each."""
+    rng, count = np.random.default_rng(seed), Counter[int]()
+    for _ in range(_BAGS):
+        bag = np.sort(rng.permutation(len(library))[: max(round(_BAG * len(library)), 1)])
+        count.update(int(bag[pick]) for pick in greedy(library.of(bag), picks, start=picks))
+    return count
 
 
-def _ranks(predictions: torch.Tensor, truth: torch.Tensor, task: str, metric: str) -> list[tuple[float, float]]:
-    names = (metric, PROPER[task])
-    columns = [
-        (METRICS[name].sign * scores(predictions, truth, name)).nan_to_num(-np.inf).tolist() for name in names
-    ]
-    return list(zip(*columns, strict=True))
+def heaviest(count: Counter[int], size: int) -> Shares:
+    """The `size` candidates with most votes, and their shares of these; ties by order, which is best first."""
+    kept = sorted(count, key=lambda m: (-count[m], m))[:size]
+    return {m: count[m] / sum(count[k] for k in kept) for m in kept}
 
 
-def weights_of(picks: Sequence[int]) -> dict[int, float]:
+def top(library: Library, count: int) -> Shares:
+    """The best few alone, each with the same weight."""
+    best = library.best_first()[:count]
+    return dict.fromkeys(best, 1 / len(best))
+
+
+def weights_of(picks: Sequence[int]) -> Shares:
     """Members in the order of their first pick, with their shares."""
     return {member: picks.count(member) / len(picks) for member in dict.fromkeys(picks)}
-
-
-def gain(predictions_MN: np.ndarray, y_N: np.ndarray, task: str, metric: str, size: int, seed: int) -> Gain:
-    """The ensemble's gain over the best single, cross-fitted, with its interval (see Gain)."""
-    order = np.random.default_rng(seed).permutation(len(y_N))
-    single, team = np.empty_like(predictions_MN[0]), np.empty_like(predictions_MN[0])
-    for held_out in np.array_split(order, _FOLDS):
-        rest = np.setdiff1d(order, held_out)
-        picks = greedy(predictions_MN[:, rest], y_N[rest], task, metric, size)
-        single[held_out] = predictions_MN[greedy(predictions_MN[:, rest], y_N[rest], task, metric, 1)[0]][held_out]
-        shares = weights_of(picks)
-        team[held_out] = combine([predictions_MN[m][held_out] for m in shares], list(shares.values()), task)
-    picks = greedy(predictions_MN, y_N, task, metric, size)
-    shares = weights_of(picks)
-    whole = combine([predictions_MN[m] for m in shares], list(shares.values()), task)
-    low, high = ahead_95(team, single, y_N, metric, seed)
-    naive = ahead(whole, predictions_MN[picks[0]], y_N, metric)
-    return Gain(ahead(team, single, y_N, metric), low, high, naive)

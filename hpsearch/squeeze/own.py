@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from hpsearch.errors import DamagedError, RunError
 from hpsearch.files import finite, write_json
 from hpsearch.folder import Folder
@@ -14,8 +12,8 @@ from hpsearch.prepared import Prepared
 from hpsearch.search import standing
 from hpsearch.search.progress import Reporter
 from hpsearch.search.shelf import Shelf
+from hpsearch.squeeze.calibrate import together
 from hpsearch.squeeze.candidates import Candidate, score
-from hpsearch.squeeze.ensemble import combine
 from hpsearch.squeeze.squeeze import Squeezed, choose
 
 
@@ -35,8 +33,8 @@ def squeeze_own(folder: Folder, prepared: Prepared, rows: list[dict[str, Any]], 
     ensemble, members = choose(library, prepared)
     own = [one for one in library if one.trial == best["number"]]
     if own:
-        result.best |= _scores(own, [1.0], prepared)
-    result.ensemble = ensemble | _scores(members, ensemble["weights"], prepared)
+        result.best |= _scores(own, [1.0], 1.0, prepared)
+    result.ensemble = ensemble | _scores(members, ensemble["weights"], ensemble["temperature"], prepared)
     folder.ensemble.mkdir(exist_ok=True)
     write_json(folder.members, finite(result.ensemble))
     return result
@@ -61,7 +59,9 @@ def _candidates(folder: Folder, rows: Sequence[dict[str, Any]], prepared: Prepar
     ]
 
 
-def _scores(members: Sequence[Candidate], weights: Sequence[float], prepared: Prepared) -> dict[str, Any]:
+def _scores(
+    members: Sequence[Candidate], weights: Sequence[float], temperature: float, prepared: Prepared
+) -> dict[str, Any]:
     arrays, test = prepared.arrays, prepared.dataset.test
     predictions = {
         "validation": [member.prediction for member in members],
@@ -70,10 +70,6 @@ def _scores(members: Sequence[Candidate], weights: Sequence[float], prepared: Pr
     truth = {"validation": arrays.validation.y, "test": test.y}
     task = arrays.target.task
     return {
-        part: score(_combined(found, weights, task), truth[part], arrays.target, arrays.metric)
+        part: score(together(found, weights, temperature, task), truth[part], arrays.target, arrays.metric)
         for part, found in predictions.items()
     }
-
-
-def _combined(predictions: Sequence[np.ndarray], weights: Sequence[float], task: str) -> np.ndarray:
-    return combine(list(predictions), list(weights), task)

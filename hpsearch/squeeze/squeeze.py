@@ -1,38 +1,38 @@
 """From finished trials to results: the best, the ensemble, the student. The test part is scored last, and once."""
 
-import json
-import math
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from hpsearch.errors import DamagedError, RunError
-from hpsearch.files import finite, read_json, write_json
+from hpsearch.errors import RunError
+from hpsearch.files import finite, write_json
 from hpsearch.folder import Folder
 from hpsearch.prepared import Prepared
-from hpsearch.search import ledger, runner
-from hpsearch.search.job import Job
 from hpsearch.search.progress import Reporter
 from hpsearch.squeeze import distill
-from hpsearch.squeeze.candidates import Candidate, candidates, net_of, predict, score
-from hpsearch.squeeze.ensemble import combine, gain, greedy, weights_of
+from hpsearch.squeeze.calibrate import together
+from hpsearch.squeeze.candidates import Candidate, best_first, candidates, net_of, predict, score
+from hpsearch.squeeze.evidence import weigh
+from hpsearch.squeeze.library import Library
+from hpsearch.squeeze.prolong import prolong
 
 
 @dataclass(frozen=True)
 class Team:
-    """Nets that predict together."""
+    """Nets that predict together. `temperature`: of their probabilities, which it makes less sure above 1."""
 
     nets: Sequence[nn.Module]
     weights: Sequence[float] = (1.0,)
+    temperature: float = 1.0
 
     def predict(self, x: np.ndarray, prepared: Prepared) -> np.ndarray:
         """Log-probabilities [N, C] or values [N]."""
         target = prepared.arrays.target
-        return combine([predict(net, x, target) for net in self.nets], self.weights, target.task)
+        found = [predict(net, x, target) for net in self.nets]
+        return together(found, self.weights, self.temperature, target.task)
 
     def scores(self, prepared: Prepared) -> dict[str, dict[str, float]]:
         """The study's metric, and log loss or rmse, on validation and test."""
@@ -51,6 +51,7 @@ class Squeezed:
     best: dict[str, Any]
     ensemble: dict[str, Any] | None
     student: dict[str, Any] | None = None
+    prolonged: list[dict[str, Any]] | None = None
     teams: dict[str, Team] = field(default_factory=dict)
 
 
@@ -77,14 +78,27 @@ def squeeze(
     """
     arrays = prepared.arrays
     library = candidates(folder, rows, arrays)
+    prolonged = None
+    if prepared.study.squeeze.prolong is not None:
+        report.stage("prolong")
+        better, prolonged = prolong(folder, prepared, library, workers, report)
+        library = best_first([*library, *better], arrays)
     best, (ensemble, members) = library[0], choose(library, prepared)
-    result = Squeezed({"trial": best.trial}, ensemble)
+    result = Squeezed(best.named(), ensemble, prolonged=prolonged)
     result.teams["best"] = Team([net_of(best, prepared.net, arrays)])
     nets = [net_of(member, prepared.net, arrays) for member in members]
-    result.teams["ensemble"] = Team(nets, ensemble["weights"])
+    result.teams["ensemble"] = Team(nets, ensemble["weights"], ensemble["temperature"])
     if prepared.study.squeeze.student is not None:
         report.stage("distil")
-        _distil(folder.student, prepared, best, result, ensemble, workers, report)
+        teacher = result.teams["ensemble"].predict(arrays.train.x, prepared)
+        of = {"teacher": [ensemble["members"], ensemble["weights"], ensemble["temperature"]]}
+        student, alone = distill.distil(folder, prepared, best.trial, teacher, of, workers, report)
+        result.teams |= {
+            name: Team([net_of(one, prepared.net, arrays)])
+            for name, one in (("student", student), ("alone", alone))
+        }
+        size = sum(parameter.numel() for parameter in result.teams["student"].nets[0].parameters())
+        result.student = {"trial": student.trial, "parameters": size, "alone": {"trial": alone.trial}}
     result.best |= result.teams["best"].scores(prepared)
     ensemble |= result.teams["ensemble"].scores(prepared)
     if result.student is not None:
@@ -99,63 +113,11 @@ def choose(library: Sequence[Candidate], prepared: Prepared) -> tuple[dict[str, 
     arrays, size = prepared.arrays, prepared.study.squeeze.ensemble
     task, metric, y = arrays.target.task, arrays.metric, arrays.validation.y
     predictions = np.stack([candidate.prediction for candidate in library])
-    shares = weights_of(greedy(predictions, y, task, metric, size))
+    shares, evidence = weigh(Library(predictions, y, task, metric), size, prepared.study.seed)
     members = [library[place] for place in shares]
-    won = gain(predictions, y, task, metric, size, prepared.study.seed)
     described = {
         "members": [member.named() for member in members],
         "weights": list(shares.values()),
-        "gain": asdict(won),
+        **asdict(evidence),
     }
     return described, members
-
-
-def _distil(
-    folder: Folder,
-    prepared: Prepared,
-    best: Candidate,
-    result: Squeezed,
-    ensemble: Mapping[str, Any],
-    workers: int,
-    report: Reporter,
-) -> None:
-    """Trains students and their twins without a teacher, and picks the best of each on validation."""
-    study = prepared.study
-    assert study.squeeze.student is not None
-    count, params = study.squeeze.student.trials, best.state.record.params
-    space = distill.student_space(prepared.space, params)
-    draws = [space.complete(draw) for draw in distill.student_draws(space, params, count)]
-    teacher = result.teams["ensemble"].predict(prepared.arrays.train.x, prepared)
-    arrays = distill.taught(prepared.arrays, teacher)
-    job = Job(
-        name=f"{study.name}-student", folder=folder, seed=space.seed, net=prepared.net,
-        entries=distill.entries(draws), params=draws, structural=space.structural(), arrays=arrays,
-        workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, metric=prepared.metric,
-        **{**prepared.care, "budget_bytes": math.inf},
-    )  # fmt: skip
-    _begin_anew_if_changed(folder, {"draws": draws, "teacher": [ensemble["members"], ensemble["weights"]]})
-    report.note(f"distil: {count} students of the ensemble, and {count} of the same nets without a teacher")
-    runner.run(job, None, report)
-    rows = ledger.read(folder.ledger, job.name)
-    found = {}
-    for what, numbers in {"student": range(count), "alone": range(count, 2 * count)}.items():
-        ranked = candidates(folder, [row for row in rows if row["number"] in numbers], arrays)
-        if not ranked:
-            raise RunError(f"no {what} finished; see {folder.root}/logs")
-        result.teams[what] = Team([net_of(ranked[0], prepared.net, arrays)])
-        found[what] = ranked[0].trial
-    size = sum(parameter.numel() for parameter in result.teams["student"].nets[0].parameters())
-    result.student = {"trial": found["student"], "parameters": size, "alone": {"trial": found["alone"]}}
-
-
-def _begin_anew_if_changed(folder: Folder, of: dict[str, Any]) -> None:
-    """Removes a search for students of another teacher or structure: the study went on since."""
-    of = json.loads(json.dumps(of))
-    try:
-        same = read_json(folder.origin) == of
-    except (FileNotFoundError, DamagedError):
-        same = False
-    if not same:
-        shutil.rmtree(folder.root, ignore_errors=True)
-        folder.create()
-        write_json(folder.origin, of)

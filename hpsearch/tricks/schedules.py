@@ -62,8 +62,9 @@ def rates(
     `warmup`: the share of the run in which the rate rises linearly to the schedule's first; 0.02 to 0.1 for deep
     nets, large batches or high rates (Goyal et al. 2017, arXiv 1706.02677).
     """
+    first_K1 = np.round(columns["begins"] * total_K1)  # of a trial that goes on: the schedule is of what is left
     warm_K1 = np.round(columns["warmup"] * total_K1)
-    progress_KS = np.clip((step_KS - warm_K1) / np.maximum(total_K1 - warm_K1, 1), 0, 1)
+    progress_KS = np.clip((step_KS - first_K1 - warm_K1) / np.maximum(total_K1 - first_K1 - warm_K1, 1), 0, 1)
     shape_KS = np.empty_like(progress_KS)
     for kind in set(kinds):
         rows = [k for k, name in enumerate(kinds) if name == kind]

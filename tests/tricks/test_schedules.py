@@ -27,7 +27,16 @@ FORMULAS = {
 
 def of(kind, total, steps=None, **changes):
     """One row's rates, at all its steps when not told."""
-    columns = {"lr": 0.1, "lr_min": 0.0, "warmup": 0.0, "cycles": 1, "lr_drops": 2, "lr_decay": 0.1, **changes}
+    columns = {
+        "lr": 0.1,
+        "lr_min": 0.0,
+        "begins": 0.0,
+        "warmup": 0.0,
+        "cycles": 1,
+        "lr_drops": 2,
+        "lr_decay": 0.1,
+        **changes,
+    }
     step = np.arange(total) if steps is None else np.array(steps)
     one = {name: np.array([[float(value)]]) for name, value in columns.items()}
     return rates([kind], one, step[None], np.array([[total]]))[0]
@@ -52,6 +61,12 @@ def test_a_schedule_follows_its_closed_formula(kind, warmup, cycles, low):
     ]
     found = of(kind, total, warmup=warmup, cycles=cycles, lr_min=low)
     assert np.allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_a_schedule_that_begins_late_is_the_whole_one_over_what_is_left(kind):
+    late = of(kind, 90, steps=range(60, 90), begins=60 / 90, cycles=2)
+    assert np.allclose(late, of(kind, 30, cycles=2), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", SCHEDULES)
@@ -111,7 +126,7 @@ def test_rows_of_different_kinds_and_lengths_do_not_mix():
     n = len(kinds)
     columns = {
         "lr": np.linspace(0.1, 0.6, n)[:, None], "lr_min": np.linspace(0, 0.05, n)[:, None],
-        "warmup": np.linspace(0, 0.2, n)[:, None], "cycles": np.arange(1.0, n + 1)[:, None],
+        "begins": np.zeros((n, 1)), "warmup": np.linspace(0, 0.2, n)[:, None], "cycles": np.arange(1.0, n + 1)[:, None],
         "lr_drops": np.arange(1.0, n + 1)[:, None], "lr_decay": np.linspace(0.1, 0.9, n)[:, None],
     }  # fmt: skip
     total, step = np.arange(20, 20 + 10 * n, 10)[:, None], np.arange(20)[None] + np.arange(n)[:, None]

@@ -1,0 +1,66 @@
+"""Searches that the squeeze makes of its own: more trainings, as packs, in a run folder within the run's."""
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hpsearch.data.dataset import Arrays
+from hpsearch.errors import DamagedError
+from hpsearch.files import read_json, write_json
+from hpsearch.folder import Folder
+from hpsearch.keyed import key
+from hpsearch.prepared import Prepared
+from hpsearch.search import ledger, runner
+from hpsearch.search.job import Job
+from hpsearch.search.messages import Entry
+from hpsearch.search.progress import Reporter
+
+Row = dict[str, Any]  # a trial as `ledger.row` gives it
+
+
+def seed_of(prepared: Prepared, purpose: str) -> int:
+    return key(prepared.study.seed, purpose) % 2**31
+
+
+def train(
+    folder: Folder,
+    prepared: Prepared,
+    purpose: str,
+    params: Sequence[Mapping[str, Any]],
+    arrays: Arrays,
+    workers: int,
+    report: Reporter,
+    of: Mapping[str, Any],
+    lay: Callable[[], None] = lambda: None,
+) -> list[Row]:
+    """Trains trials with these params to their end, or goes on with it; gives the ledger's rows.
+
+    `of` is what they depend on beside the study: where an earlier launch's was another, it is begun anew. `lay`
+    puts what they start from into the folder before anything runs.
+    """
+    _begin_anew_if_changed(folder, {"params": list(params), **of}, lay)
+    job = Job(
+        name=f"{prepared.study.name}-{purpose}", folder=folder, seed=seed_of(prepared, purpose), net=prepared.net,
+        entries=[Entry({}, {}, dict(one)) for one in params],  # fixed: nothing here is a draw of the study's space
+        params=params, structural=prepared.space.structural(), arrays=arrays, workers=workers, gpus=prepared.gpus,
+        evaluate=prepared.study.search.evaluate, metric=prepared.metric,
+        **{**prepared.care, "budget_bytes": math.inf},
+    )  # fmt: skip
+    runner.run(job, None, report)
+    return ledger.read(folder.ledger, job.name)
+
+
+def _begin_anew_if_changed(folder: Folder, of: dict[str, Any], lay: Callable[[], None]) -> None:
+    """Removes what was trained from another start: the study went on since. What it depends on is written last."""
+    of = json.loads(json.dumps(of))
+    try:
+        same = read_json(folder.origin) == of
+    except (FileNotFoundError, DamagedError):
+        same = False
+    if not same:
+        shutil.rmtree(folder.root, ignore_errors=True)
+        folder.create()
+        lay()
+        write_json(folder.origin, of)
