@@ -146,6 +146,7 @@ class Resources(_Strict):
 
 class Student(_Strict):
     trials: Annotated[int, Field(ge=1, le=50)] = 8
+    size: Annotated[float, Field(gt=0, le=1)] = 0.25  # its parameters, as a share of the best trial's
 
 
 def _unless_off(entry: Any) -> Any:

@@ -61,6 +61,14 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """Examples without a label: x float32 [N, ...], and what a teacher says of them, float32 [N, outputs]."""
+
+    x: np.ndarray
+    teacher: np.ndarray
+
+
+@dataclass(frozen=True)
 class Arrays:
     """What training sees: the training and the validation part, never the test part.
 
@@ -73,6 +81,7 @@ class Arrays:
     target: Target
     metric: str
     teacher: np.ndarray | None = None
+    pool: Pool | None = None  # beside a teacher
     layout: Layout | None = None  # of a table
     relevance: np.ndarray | None = None  # of each feature, where a study chooses by it
     cuts: Mapping[int, np.ndarray] | None = None  # of columns' ranges, where a study encodes numbers in pieces

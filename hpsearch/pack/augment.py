@@ -140,7 +140,9 @@ class Augment:
         if batch.weight is not None and weight is not None:  # each target counts by its own example's weight
             share_KN = torch.where(weight > 0, share_KN * batch.weight / weight, share_KN)
         teacher = _blend(batch.teacher, share_KN, logs=first.dtype == torch.int64)
-        return Batch(x, Targets(first, torch.roll(first, -1, dims=1), share_KN), teacher, weight)
+        labelled = None if batch.labelled is None else batch.labelled & torch.roll(batch.labelled, -1, dims=1)
+        targets = Targets(first, torch.roll(first, -1, dims=1), share_KN)
+        return Batch(x, targets, teacher, weight, labelled=labelled)
 
     def _uniforms(self, use: str, count: int, epochs: np.ndarray, step: int) -> Tensor:
         """`count` uniform numbers a row, [K, count]."""

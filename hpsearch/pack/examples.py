@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
@@ -22,7 +23,7 @@ class Batch:
     """Each row's own examples: x [K, N, ...] and targets [K, N].
 
     Where there is a teacher, what it says [K, N, C]; where examples have weights, those [K, N]; where some are
-    extra, whether they are.
+    extra, whether they are; where some have a teacher alone, whether they have a label.
     """
 
     x: Tensor
@@ -30,6 +31,7 @@ class Batch:
     teacher: Tensor | None = None
     weight: Tensor | None = None
     extra: Tensor | None = None
+    labelled: Tensor | None = None
 
 
 def passed(x: np.ndarray, front: nn.Module | None) -> np.ndarray:
@@ -57,7 +59,10 @@ def share_of(arrays: Arrays, share: float, seed: int) -> np.ndarray | None:
 
 
 class Examples:
-    """The training and the validation part as tensors; every row draws its batches from the same."""
+    """The training and the validation part as tensors; every row draws its batches from the same.
+
+    Behind the training part lie the examples that a teacher alone has something to say of.
+    """
 
     def __init__(
         self,
@@ -80,13 +85,29 @@ class Examples:
         self.x, self.y = place(passed(train.x, front)), place(arrays.target.scaled(train.y))
         self.x_validation = place(passed(arrays.validation.x, front))
         self.y_validation = torch.tensor(arrays.validation.y, device=device)  # in its own precision
+        self.labelled = len(self.y)
         teacher = arrays.teacher if arrays.teacher is None or kept is None else arrays.teacher[kept]
+        if arrays.pool is not None:
+            assert teacher is not None
+            self.x = torch.cat([self.x, place(passed(arrays.pool.x, front))])
+            teacher = np.concatenate([teacher, arrays.pool.teacher])
+        more = len(self.x) - self.labelled
+        self.y = torch.cat([self.y, self.y.new_zeros(more)])
         self.teacher = None if teacher is None else place(teacher)
-        self.weight = None if train.weight is None else place(train.weight)
-        self.extra = None if train.extra is None else place(train.extra)
+        self.weight = None if train.weight is None else pad(place(train.weight), (0, more), value=1.0)
+        self.extra = None if train.extra is None else pad(place(train.extra), (0, more), value=False)
 
     def __len__(self) -> int:
-        return len(self.y)
+        """How many have a label: an epoch is so many examples."""
+        return self.labelled
+
+    def order(self, keys_K: np.ndarray, has_teacher_K: np.ndarray) -> np.ndarray:
+        """The places of each row's examples in an epoch, int64 [K, N]; those without a label need a teacher."""
+        order_KN = keyed.permutations(keys_K, len(self))
+        if len(self.x) > len(self) and has_teacher_K.any():
+            all_KN = keyed.permutations(keys_K[has_teacher_K], len(self.x))[:, : len(self)]
+            order_KN[has_teacher_K] = all_KN
+        return order_KN
 
     def spread(self, size: int, count: int) -> list[Tensor]:
         """`count` batches [size, ...] of inputs from all over the training part, the same for every row."""
@@ -94,7 +115,7 @@ class Examples:
         return [self.x.index_select(0, places[i::count]) for i in range(count)]
 
     def batch(self, index_KN: np.ndarray) -> Batch:
-        """The examples with these places in the training part, int64 [K, N]."""
+        """The examples with these places, int64 [K, N]."""
         index = torch.from_numpy(index_KN).to(self.device)
         flat, size = index.reshape(-1), tuple(index.shape)
 
@@ -105,4 +126,5 @@ class Examples:
         teacher = None if self.teacher is None else gathered(self.teacher)
         weight = None if self.weight is None else gathered(self.weight)
         extra = None if self.extra is None else gathered(self.extra)
-        return Batch(gathered(self.x), Targets(gathered(self.y)), teacher, weight, extra)
+        labelled = index < len(self) if len(self.x) > len(self) else None
+        return Batch(gathered(self.x), Targets(gathered(self.y)), teacher, weight, extra, labelled)

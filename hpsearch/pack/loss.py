@@ -50,6 +50,7 @@ class Losses:
         loss_KN = self._hard(outputs, rows, batch, columns)
         if batch.teacher is not None:
             told = self._told(outputs, rows)
+            columns["distill"] = _of_teacher(columns["distill"].unsqueeze(1), batch, rows)
             loss_KN = DISTILLED[self._task](loss_KN, told, batch.teacher[rows], columns)
         if batch.weight is not None:
             loss_KN = loss_KN * batch.weight[rows]
@@ -88,3 +89,10 @@ class Losses:
     def log_probabilities(self, outputs: Tensor) -> Tensor:
         """Of each class, from all rows' outputs [K, N, C]."""
         return log_probabilities(outputs, self._is_binary_K)
+
+
+def _of_teacher(distill_K1: Tensor, batch: Batch, rows: slice) -> Tensor:
+    """The teacher's share in the loss of each example: all of it where there is no label."""
+    if batch.labelled is None:
+        return distill_K1
+    return torch.where(batch.labelled[rows], distill_K1, 1.0)

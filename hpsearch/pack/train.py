@@ -172,7 +172,8 @@ class Pack:
         return self.done + [self._state(k) for k in range(len(self.records))]
 
     def _epoch(self) -> None:
-        order_KN = keyed.permutations(keyed.fold(self.orders, self._epochs()), len(self.examples))
+        taught_K = np.array([float(p["distill"]) > 0 for p in self._params()])
+        order_KN = self.examples.order(keyed.fold(self.orders, self._epochs()), taught_K)
         losses_K = self.steps_alone(order_KN, self.steps)
         for record in self.records:
             record.epoch += 1

@@ -1,25 +1,31 @@
 """Distils the ensemble into one net: a small random search in which the ensemble is the teacher.
 
-The student has the best trial's structure. Half of the trials learn from the teacher, their twins with the
-same draws do not: what the teacher is worth is the difference.
+The student has the best trial's structure at a smaller width. Half of the trials learn from the teacher, on the
+training part and on inputs without a label, their twins with the same draws do not: what the teacher is worth is
+the difference.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from optuna.distributions import FloatDistribution
 
-from hpsearch.data.dataset import Arrays
+from hpsearch.data.dataset import Arrays, Pool
 from hpsearch.errors import RunError
 from hpsearch.folder import Folder
 from hpsearch.keyed import key
+from hpsearch.nets.build import NETS, build
+from hpsearch.nets.shape import Factory
+from hpsearch.pack.front import front_of
 from hpsearch.prepared import Prepared
 from hpsearch.search.progress import Reporter
 from hpsearch.space import Parameter, Space, draw
-from hpsearch.squeeze import further
+from hpsearch.squeeze import further, pool
 from hpsearch.squeeze.candidates import Candidate, candidates
+
+Teach = Callable[[np.ndarray], np.ndarray]  # inputs to log-probabilities [N, C], or values [N]
 
 _TEACHING = (
     Parameter("distill", FloatDistribution(0.5, 1.0)),
@@ -49,27 +55,53 @@ def student_draws(space: Space, best: Mapping[str, Any], trials: int) -> list[di
     return [*students, *({**params, "distill": 0.0, "temperature": 1.0} for params in students)]
 
 
-def taught(arrays: Arrays, teacher: np.ndarray) -> Arrays:
-    """The arrays with the teacher's predictions on the training part (log-probabilities, or values)."""
-    target = arrays.target
-    if target.task == "regression":
-        teacher = ((teacher - target.mean) / target.std)[:, None]
-    return replace(arrays, teacher=np.ascontiguousarray(teacher, dtype=np.float32))
+def taught(arrays: Arrays, teach: Teach, seed: int) -> Arrays:
+    """The arrays with what the teacher says of the training part, and of a pool of inputs without a label."""
+
+    def said(x: np.ndarray) -> np.ndarray:
+        values = teach(x)
+        if arrays.target.task == "regression":
+            values = ((values - arrays.target.mean) / arrays.target.std)[:, None]
+        return np.ascontiguousarray(values, dtype=np.float32)
+
+    x = pool.mixed(arrays, seed)
+    return replace(arrays, teacher=said(arrays.train.x), pool=Pool(x, said(x)))
+
+
+def smaller(params: Mapping[str, Any], factory: Factory, arrays: Arrays, share: float) -> dict[str, Any]:
+    """The params with the largest width at which a net of ours has at most this share of its parameters.
+
+    Of a net without a width, and where the narrowest is too large, the params as they are or with a width of 1.
+    """
+    params, shape = dict(params), front_of(params, arrays)[1]
+
+    def size(width: int) -> int:
+        net = build(factory, {**params, "width": width}, shape, 0)
+        return sum(parameter.numel() for parameter in net.parameters())
+
+    if "width" not in params:
+        return params
+    low, high = 1, int(params["width"])
+    goal = share * size(high)
+    while low < high:  # the largest width that is small enough
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if size(middle) <= goal else (low, middle - 1)
+    return {**params, "width": low}
 
 
 def distil(
     folder: Folder,
     prepared: Prepared,
     best: int,
-    teacher: np.ndarray,
+    teach: Teach,
     of: Mapping[str, Any],
     workers: int,
     report: Reporter,
 ) -> tuple[Candidate, Candidate]:
     """Trains students and their twins without a teacher; gives the best of each on validation.
 
-    `best` is the trial whose structure they have; `teacher` predicts the training part, as an ensemble of these
-    members, weights and temperature does (`of`).
+    `best` is the trial whose structure they have; `teach` predicts inputs, as an ensemble of the members, weights
+    and temperature in `of` does.
 
     Raises:
         RunError: none of them finished.
@@ -77,10 +109,12 @@ def distil(
     student = prepared.study.squeeze.student
     assert student is not None
     params, count = prepared.params(best), student.trials
+    if prepared.net.name in NETS:
+        params = smaller(params, prepared.net.factory(), prepared.arrays, student.size)
     space = student_space(prepared.space, params)
     draws = [space.complete(one) for one in student_draws(space, params, count)]
     report.note(f"distil: {count} students of the ensemble, and {count} of the same nets without a teacher")
-    arrays = taught(prepared.arrays, teacher)
+    arrays = taught(prepared.arrays, teach, space.seed)
     rows = further.train(folder.student, prepared, "student", draws, arrays, workers, report, of)
     found = []
     for what, numbers in {"student": range(count), "student without a teacher": range(count, 2 * count)}.items():

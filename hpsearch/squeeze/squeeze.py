@@ -90,9 +90,11 @@ def squeeze(
     result.teams["ensemble"] = Team(nets, ensemble["weights"], ensemble["temperature"])
     if prepared.study.squeeze.student is not None:
         report.stage("distil")
-        teacher = result.teams["ensemble"].predict(arrays.train.x, prepared)
+        team = result.teams["ensemble"]
         of = {"teacher": [ensemble["members"], ensemble["weights"], ensemble["temperature"]]}
-        student, alone = distill.distil(folder, prepared, best.trial, teacher, of, workers, report)
+        student, alone = distill.distil(
+            folder, prepared, best.trial, lambda x: team.predict(x, prepared), of, workers, report
+        )
         result.teams |= {
             name: Team([net_of(one, prepared.net, arrays)])
             for name, one in (("student", student), ("alone", alone))

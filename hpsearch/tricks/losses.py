@@ -195,19 +195,19 @@ def distilled_cross_entropy(hard_KN: Tensor, logits_KNC: Tensor, teacher_KNC: Te
     """Mixes in the teacher's probabilities at a temperature, [K, N].
 
     (1 - a) hard + a T² CE(teacher at T, student at T) (Hinton, Vinyals & Dean 2015, "Distilling the Knowledge
-    in a Neural Network"); T² keeps the gradient's size. `teacher_KNC` holds log-probabilities. A row with
-    a = 0 is trained without a teacher.
+    in a Neural Network"); T² keeps the gradient's size. `teacher_KNC` holds log-probabilities, `distill` is a,
+    [K, 1] or [K, N]. A row with a = 0 is trained without a teacher.
     """
     t_K11 = columns["temperature"].view(-1, 1, 1)
     soft_KNC = torch.softmax(teacher_KNC / t_K11, dim=-1)
     soft_KN = -(soft_KNC * log_softmax(logits_KNC / t_K11, dim=-1)).sum(-1) * t_K11.squeeze(-1).square()
-    return torch.lerp(hard_KN, soft_KN, columns["distill"].unsqueeze(1))
+    return torch.lerp(hard_KN, soft_KN, columns["distill"])
 
 
 def distilled_squared(hard_KN: Tensor, values_KN1: Tensor, teacher_KN1: Tensor, columns: Columns) -> Tensor:
     """Mixes in the squared distance to the teacher's value, [K, N]."""
     soft_KN = (values_KN1 - teacher_KN1).squeeze(-1).square()
-    return torch.lerp(hard_KN, soft_KN, columns["distill"].unsqueeze(1))
+    return torch.lerp(hard_KN, soft_KN, columns["distill"])
 
 
 DISTILLED: dict[str, Callable[[Tensor, Tensor, Tensor, Columns], Tensor]] = {

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from hpsearch.data.dataset import Arrays, Part, Target
+from hpsearch.nets.build import NETS, build
+from hpsearch.nets.shape import Shape
 from hpsearch.space import draw
-from hpsearch.squeeze.distill import student_draws, student_space, taught
+from hpsearch.squeeze.distill import smaller, student_draws, student_space, taught
 from hpsearch.study import parse_study
 from hpsearch.validate import check_names
 
@@ -22,6 +24,7 @@ STUDY = {
 }
 SPACE = check_names(parse_study(STUDY, "s.yaml"), "s.yaml")
 BEST = SPACE.complete(draw(SPACE, 5))
+TARGET = Target("classification", ("a", "b", "c"))
 
 
 def test_students_have_the_best_trials_structure_and_the_first_its_params() -> None:
@@ -42,9 +45,29 @@ def test_a_twin_differs_in_the_teacher_alone() -> None:
 
 
 def test_a_regression_teacher_is_standardised_like_the_target() -> None:
-    part = Part(np.zeros((4, 2), np.float32), np.array([1.0, 2.0, 3.0, 4.0]), np.arange(4))
+    part = Part(np.arange(8, dtype=np.float32).reshape(4, 2), np.array([1.0, 2.0, 3.0, 4.0]), np.arange(4))
     arrays = Arrays(part, part, Target("regression", (), mean=2.5, std=2.0), "rmse")
-    teacher = taught(arrays, np.array([2.5, 4.5, 0.5, 2.5])).teacher
-    assert teacher is not None
-    assert teacher.shape == (4, 1)
-    assert teacher[:, 0] == pytest.approx([0, 1, -1, 0])
+    found = taught(arrays, lambda x: x[:, 0].astype(np.float64), seed=0)
+    assert found.teacher is not None
+    assert found.pool is not None
+    assert found.teacher.shape == (4, 1)
+    assert found.teacher[:, 0] == pytest.approx([-1.25, -0.25, 0.75, 1.75])
+    np.testing.assert_allclose(found.pool.teacher[:, 0], (found.pool.x[:, 0] - 2.5) / 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25, 0.01])
+def test_a_student_is_as_wide_as_its_share_of_the_parameters_allows(share: float) -> None:
+    x = np.zeros((4, 20), np.float32)
+    arrays = Arrays(
+        Part(x, np.zeros(4, int), np.arange(4)), Part(x, np.zeros(4, int), np.arange(4)), TARGET, "log_loss"
+    )
+    params = {**BEST, "width": 64, "depth": 2}
+
+    def size(width: int) -> int:
+        net = build(NETS["mlp"], {**params, "width": width}, Shape((20,), 3), 0)
+        return sum(parameter.numel() for parameter in net.parameters())
+
+    width = smaller(params, NETS["mlp"], arrays, share)["width"]
+    assert size(width) <= share * size(64) or width == 1
+    assert width == 64 or size(width + 1) > share * size(64)
+    assert smaller({**params, "width": 1}, NETS["mlp"], arrays, 0.1)["width"] == 1

@@ -280,7 +280,8 @@ def test_distillation_is_the_plain_formula_row_by_row(task):
     outputs, targets = example(task, mixed=False)
     outputs.requires_grad_()
     hard = LOSSES[task][PLAIN[task]](outputs, targets, COLUMNS)
-    found = DISTILLED[task](hard, outputs, teacher(task), COLUMNS)
+    columns = {**COLUMNS, "distill": COLUMNS["distill"].unsqueeze(1)}
+    found = DISTILLED[task](hard, outputs, teacher(task), columns)
     expected = torch.stack([TAUGHT[task](hard[k], outputs[k], teacher(task)[k], k) for k in range(K)])
     assert torch.allclose(found, expected, rtol=0, atol=1e-12)
     assert torch.allclose(*gradients(outputs, found, expected), rtol=0, atol=1e-12)
@@ -289,7 +290,7 @@ def test_distillation_is_the_plain_formula_row_by_row(task):
 
 def test_a_student_like_its_teacher_has_no_gradient_from_it():
     _, targets = example("classification", mixed=False)
-    columns = {**COLUMNS, "distill": torch.ones(K, dtype=torch.float64)}
+    columns = {**COLUMNS, "distill": torch.ones(K, 1, dtype=torch.float64)}
     student = teacher("classification").requires_grad_()
     hard = LOSSES["classification"]["cross_entropy"](student, targets, columns)
     DISTILLED["classification"](hard, student, teacher("classification"), columns).sum().backward()

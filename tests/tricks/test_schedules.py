@@ -126,7 +126,8 @@ def test_rows_of_different_kinds_and_lengths_do_not_mix():
     n = len(kinds)
     columns = {
         "lr": np.linspace(0.1, 0.6, n)[:, None], "lr_min": np.linspace(0, 0.05, n)[:, None],
-        "begins": np.zeros((n, 1)), "warmup": np.linspace(0, 0.2, n)[:, None], "cycles": np.arange(1.0, n + 1)[:, None],
+        "begins": np.zeros((n, 1)),
+        "warmup": np.linspace(0, 0.2, n)[:, None], "cycles": np.arange(1.0, n + 1)[:, None],
         "lr_drops": np.arange(1.0, n + 1)[:, None], "lr_decay": np.linspace(0.1, 0.9, n)[:, None],
     }  # fmt: skip
     total, step = np.arange(20, 20 + 10 * n, 10)[:, None], np.arange(20)[None] + np.arange(n)[:, None]
