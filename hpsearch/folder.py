@@ -57,6 +57,11 @@ class Folder:
         return Folder(self.root / "prolonged")
 
     @property
+    def again(self) -> "Folder":
+        """The winners with new seeds."""
+        return Folder(self.root / "again")
+
+    @property
     def export(self) -> Path:
         return self.root / "export"
 

@@ -157,6 +157,7 @@ class Squeeze(_Strict):
     ensemble: Annotated[int, Field(ge=1)] = 5
     prolong: Annotated[Annotated[float, Field(gt=0, le=100)] | None, BeforeValidator(_unless_off)] = None
     student: Annotated[Student | None, BeforeValidator(_unless_off)] = Student()
+    seeds: Annotated[Annotated[int, Field(ge=1, le=20)] | None, BeforeValidator(_unless_off)] = None
 
 
 class Human(_Strict):

@@ -57,6 +57,7 @@ def write_summary(
         "prolonged": squeezed.prolonged,
         "ensemble": squeezed.ensemble,
         "student": squeezed.student,
+        "again": squeezed.again,
         "no_export": no_export,
         "test_scored": before + (squeezed.best["test"] is not None or squeezed.ensemble is not None),
         "seconds": {stage: round(seconds[stage], 2) if stage in seconds else None for stage in _STAGES},

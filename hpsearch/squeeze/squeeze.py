@@ -10,14 +10,18 @@ from torch import nn
 from hpsearch.errors import RunError
 from hpsearch.files import finite, write_json
 from hpsearch.folder import Folder
+from hpsearch.metrics import METRICS
 from hpsearch.prepared import Prepared
 from hpsearch.search.progress import Reporter
 from hpsearch.squeeze import distill
+from hpsearch.squeeze.again import again, luck
 from hpsearch.squeeze.calibrate import together
 from hpsearch.squeeze.candidates import Candidate, best_first, candidates, net_of, predict, score
 from hpsearch.squeeze.evidence import weigh
 from hpsearch.squeeze.library import Library
 from hpsearch.squeeze.prolong import prolong
+
+Scores = dict[str, dict[str, float]]  # of a team, by part and metric
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Team:
         found = [predict(net, x, target) for net in self.nets]
         return together(found, self.weights, self.temperature, target.task)
 
-    def scores(self, prepared: Prepared) -> dict[str, dict[str, float]]:
+    def scores(self, prepared: Prepared) -> Scores:
         """The study's metric, and log loss or rmse, on validation and test."""
         arrays = prepared.arrays
         parts = {"validation": arrays.validation, "test": prepared.dataset.test}
@@ -52,6 +56,7 @@ class Squeezed:
     ensemble: dict[str, Any] | None
     student: dict[str, Any] | None = None
     prolonged: list[dict[str, Any]] | None = None
+    again: dict[str, Any] | None = None
     teams: dict[str, Team] = field(default_factory=dict)
 
 
@@ -72,40 +77,28 @@ def require_finished(rows: Sequence[dict[str, Any]]) -> None:
 def squeeze(
     folder: Folder, prepared: Prepared, rows: list[dict[str, Any]], workers: int, report: Reporter
 ) -> Squeezed:
-    """Ensembles the best of the finished trials and distils them.
+    """Prolongs and ensembles the best of the finished trials, distils them, and runs them again.
 
     All choices are made before the test part is scored.
     """
-    arrays = prepared.arrays
-    library = candidates(folder, rows, arrays)
-    prolonged = None
-    if prepared.study.squeeze.prolong is not None:
+    squeezing = prepared.study.squeeze
+    library, prolonged = candidates(folder, rows, prepared.arrays), None
+    if squeezing.prolong is not None:
         report.stage("prolong")
         better, prolonged = prolong(folder, prepared, library, workers, report)
-        library = best_first([*library, *better], arrays)
-    best, (ensemble, members) = library[0], choose(library, prepared)
-    result = Squeezed(best.named(), ensemble, prolonged=prolonged)
-    result.teams["best"] = Team([net_of(best, prepared.net, arrays)])
-    nets = [net_of(member, prepared.net, arrays) for member in members]
-    result.teams["ensemble"] = Team(nets, ensemble["weights"], ensemble["temperature"])
-    if prepared.study.squeeze.student is not None:
+        library = best_first([*library, *better], prepared.arrays)
+    ensemble, members = choose(library, prepared)
+    result = Squeezed(library[0].named(), ensemble, prolonged=prolonged)
+    result.teams["best"] = _team(library[:1], prepared)
+    result.teams["ensemble"] = _team(members, prepared, ensemble["weights"], ensemble["temperature"])
+    result.teams["top"] = _team(library[: squeezing.ensemble], prepared)
+    if squeezing.student is not None:
         report.stage("distil")
-        team = result.teams["ensemble"]
-        of = {"teacher": [ensemble["members"], ensemble["weights"], ensemble["temperature"]]}
-        student, alone = distill.distil(
-            folder, prepared, best.trial, lambda x: team.predict(x, prepared), of, workers, report
-        )
-        result.teams |= {
-            name: Team([net_of(one, prepared.net, arrays)])
-            for name, one in (("student", student), ("alone", alone))
-        }
-        size = sum(parameter.numel() for parameter in result.teams["student"].nets[0].parameters())
-        result.student = {"trial": student.trial, "parameters": size, "alone": {"trial": alone.trial}}
-    result.best |= result.teams["best"].scores(prepared)
-    ensemble |= result.teams["ensemble"].scores(prepared)
-    if result.student is not None:
-        result.student |= result.teams["student"].scores(prepared)
-        result.student["alone"] |= result.teams["alone"].scores(prepared)
+        _distil(folder, prepared, result, workers, report)
+    if squeezing.seeds is not None:
+        report.stage("again")
+        _again(folder, prepared, library[0], members, result, workers, report)
+    _score(result, prepared)
     write_json(folder.members, finite(ensemble))
     return result
 
@@ -123,3 +116,72 @@ def choose(library: Sequence[Candidate], prepared: Prepared) -> tuple[dict[str, 
         **asdict(evidence),
     }
     return described, members
+
+
+def _team(
+    members: Sequence[Candidate], prepared: Prepared, weights: Sequence[float] = (), temperature: float = 1.0
+) -> Team:
+    nets = [net_of(member, prepared.net, prepared.arrays) for member in members]
+    return Team(nets, weights or [1 / len(nets)] * len(nets), temperature)
+
+
+def _distil(folder: Folder, prepared: Prepared, result: Squeezed, workers: int, report: Reporter) -> None:
+    """Adds the student, and its net without a teacher."""
+    team, ensemble = result.teams["ensemble"], result.ensemble
+    assert ensemble is not None
+    of = {"teacher": [ensemble["members"], ensemble["weights"], ensemble["temperature"]]}
+    student, alone = distill.distil(
+        folder, prepared, result.best["trial"], lambda x: team.predict(x, prepared), of, workers, report
+    )
+    result.teams["student"], result.teams["alone"] = _team([student], prepared), _team([alone], prepared)
+    size = {name: _size(result.teams[name].nets[0]) for name in ("student", "best")}
+    result.student = {
+        "trial": student.trial, "parameters": size["student"], "share": size["student"] / size["best"],
+        "alone": {"trial": alone.trial},
+    }  # fmt: skip
+
+
+def _size(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def _again(
+    folder: Folder,
+    prepared: Prepared,
+    best: Candidate,
+    members: Sequence[Candidate],
+    result: Squeezed,
+    workers: int,
+    report: Reporter,
+) -> None:
+    """Adds the best trial and the ensemble with new seeds, of each seed in which all of them finished."""
+    trials = list(dict.fromkeys(one.trial for one in (best, *members)))
+    assert result.ensemble is not None
+    whole = [found for found in again(folder, prepared, trials, workers, report) if len(found) == len(trials)]
+    weights = result.ensemble["weights"]
+    for seed, found in enumerate(whole):
+        result.teams[f"best again {seed}"] = _team([found[best.trial]], prepared)
+        result.teams[f"ensemble again {seed}"] = _team(
+            [found[one.trial] for one in members], prepared, weights, result.ensemble["temperature"]
+        )
+    result.again = {"seeds": len(whole)}
+
+
+def _score(result: Squeezed, prepared: Prepared) -> None:
+    """Scores every team on validation and test: the one time that the test part is looked at."""
+    scores = {name: team.scores(prepared) for name, team in result.teams.items()}
+    assert result.ensemble is not None
+    result.best |= scores["best"]
+    result.ensemble |= scores["ensemble"]
+    result.ensemble["top"] = scores["top"]
+    if result.student is not None:
+        result.student |= scores["student"]
+        result.student["alone"] |= scores["alone"]
+    if result.again is not None:
+        metric = prepared.arrays.metric
+        for name in ("best", "ensemble"):
+            seeds = [scores[f"{name} again {seed}"] for seed in range(result.again["seeds"])]
+            result.again[name] = {
+                part: luck(scores[name][part][metric], [one[part][metric] for one in seeds], METRICS[metric].sign)
+                for part in ("validation", "test")
+            }
