@@ -82,6 +82,7 @@ class Arrays:
     metric: str
     teacher: np.ndarray | None = None
     pool: Pool | None = None  # beside a teacher
+    folds: np.ndarray | None = None  # of cross-validation, where training and validation part are the same rows
     layout: Layout | None = None  # of a table
     relevance: np.ndarray | None = None  # of each feature, where a study chooses by it
     cuts: Mapping[int, np.ndarray] | None = None  # of columns' ranges, where a study encodes numbers in pieces

@@ -22,7 +22,7 @@ class Best:
         """What a row's state holds of it, beside the prediction."""
         return {"best.theta": self.theta, **{f"best.buffer.{n}": tensor for n, tensor in self.buffers.items()}}
 
-    def take(self, places: Sequence[int], prediction_K: Tensor) -> None:
+    def take(self, places: Sequence[int], prediction_K: Sequence[Tensor]) -> None:
         """Keeps these rows as they are now."""
         if not places:
             return

@@ -28,7 +28,7 @@ class Record:
     `curve` has one entry an evaluation: [epoch, training loss, validation metric, validation log loss or rmse];
     `average_curve` of averaged weights: [epoch, metric, log loss or rmse]; `snapshots` the scores by epoch.
     `best_kind`: best, or average where the averaged weights of that epoch were better. `stopped`: its patience was
-    over.
+    over. `fold`: the one that is held out, where a trial is cross-validated and has a row for each.
     """
 
     trial: int
@@ -44,6 +44,16 @@ class Record:
     best_kind: str = "best"
     stopped: bool = False
     own: bool = False  # trained by a function of the user's own, which says when it ends
+    fold: int | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.trial) if self.fold is None else f"{self.trial}.{self.fold}"
+
+    @property
+    def seed(self) -> int:
+        """What the row's random numbers are keyed by, beside the study's seed."""
+        return self.trial if self.fold is None else self.trial + ((self.fold + 1) << 40)
 
     @property
     def ended(self) -> bool:
@@ -77,7 +87,7 @@ class Head:
     records: list[Record]
     stored: set[int]
     about: dict[str, Any]
-    hashes: dict[int, str] = field(repr=False)
+    hashes: dict[str, str] = field(repr=False)  # by the rows' names
 
 
 def store(path: Path, states: Iterable[RowState], about: Mapping[str, Any] | None = None) -> None:
@@ -95,7 +105,7 @@ def store(path: Path, states: Iterable[RowState], about: Mapping[str, Any] | Non
         "sha256": [_hash(record, tensors) for record, tensors in rows],
         "about": dict(about or {}),
     }
-    named = {f"{record.trial}/{name}": tensor for record, tensors in rows for name, tensor in tensors.items()}
+    named = {f"{record.name}/{name}": tensor for record, tensors in rows for name, tensor in tensors.items()}
     metadata = {"rows": json.dumps(head, allow_nan=False)}
     write_with(path, lambda beside: save_file(named, beside, metadata=metadata))
 
@@ -120,16 +130,16 @@ def load(path: Path, trials: Collection[int] | None = None) -> list[RowState]:
     """
     with _opened(path) as file:
         known = _head(file)
-        names: dict[int, list[str]] = {record.trial: [] for record in known.records}
+        names: dict[str, list[str]] = {record.name: [] for record in known.records}
         for key in file.keys():  # noqa: SIM118  (no mapping)
-            names[int(key.partition("/")[0])].append(key)
+            names[key.partition("/")[0]].append(key)
         states = [
-            RowState(record, {key.partition("/")[2]: file.get_tensor(key) for key in names[record.trial]})
+            RowState(record, {key.partition("/")[2]: file.get_tensor(key) for key in names[record.name]})
             for record in known.records
             if trials is None or record.trial in trials
         ]
         for state in states:
-            if _hash(state.record, state.tensors) != known.hashes[state.record.trial]:
+            if _hash(state.record, state.tensors) != known.hashes[state.record.name]:
                 raise DamagedError(f"{path}: the row of trial {state.record.trial} is not as it was written")
         return states
 
@@ -159,8 +169,8 @@ def _opened(path: Path) -> Iterator[Any]:
 def _head(file: Any) -> Head:
     value = json.loads(file.metadata()["rows"])
     records = [_sound(Record(**entry)) for entry in value["records"]]
-    hashes = dict(zip((record.trial for record in records), value["sha256"], strict=True))
-    stored = {int(key.partition("/")[0]) for key in file.keys()}  # noqa: SIM118  (no mapping)
+    hashes = dict(zip((record.name for record in records), value["sha256"], strict=True))
+    stored = {int(key.partition("/")[0].partition(".")[0]) for key in file.keys()}  # noqa: SIM118  (no mapping)
     return Head(records, stored, value["about"], hashes)
 
 
@@ -175,6 +185,7 @@ def _sound(record: Record) -> Record:
         "curve": list,
     }
     kinds |= {"average_curve": list, "snapshots": dict, "best_kind": str, "stopped": bool, "own": bool}
+    kinds["fold"] = int | None
     for name, kind in kinds.items():
         if not isinstance(getattr(record, name), kind):
             raise TypeError(f"{name} is a {type(getattr(record, name)).__name__}")

@@ -4,6 +4,7 @@ Shapes: K rows, N examples of a batch, C outputs.
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,10 +59,16 @@ def share_of(arrays: Arrays, share: float, seed: int) -> np.ndarray | None:
     return np.concatenate([np.sort(order[: max(round(share * own), 1)]), np.arange(own, count)])
 
 
+def held_out(folds: np.ndarray) -> list[np.ndarray]:
+    """The places of each fold's examples."""
+    return [np.flatnonzero(folds == fold) for fold in range(folds.max() + 1)]
+
+
 class Examples:
     """The training and the validation part as tensors; every row draws its batches from the same.
 
-    Behind the training part lie the examples that a teacher alone has something to say of.
+    Behind the training part lie the examples that a teacher alone has something to say of. In cross-validation
+    both parts are the same, and a row trains on all but the fold that it holds out.
     """
 
     def __init__(
@@ -84,6 +91,9 @@ class Examples:
         self.device = device
         self.x, self.y = place(passed(train.x, front)), place(arrays.target.scaled(train.y))
         self.x_validation = place(passed(arrays.validation.x, front))
+        folds = arrays.folds if arrays.folds is None or kept is None else arrays.folds[kept]
+        self._trained = None if folds is None else [np.flatnonzero(folds != f) for f in range(folds.max() + 1)]
+        self._held_out = None if arrays.folds is None else held_out(arrays.folds)
         self.y_validation = torch.tensor(arrays.validation.y, device=device)  # in its own precision
         self.labelled = len(self.y)
         teacher = arrays.teacher if arrays.teacher is None or kept is None else arrays.teacher[kept]
@@ -98,21 +108,35 @@ class Examples:
         self.extra = None if train.extra is None else pad(place(train.extra), (0, more), value=False)
 
     def __len__(self) -> int:
-        """How many have a label: an epoch is so many examples."""
-        return self.labelled
+        """How many an epoch has: those with a label, in cross-validation those of the smallest row."""
+        return self.labelled if self._trained is None else min(map(len, self._trained))
 
-    def order(self, keys_K: np.ndarray, has_teacher_K: np.ndarray) -> np.ndarray:
+    def order(self, keys_K: np.ndarray, has_teacher_K: np.ndarray, folds: Sequence[int | None]) -> np.ndarray:
         """The places of each row's examples in an epoch, int64 [K, N]; those without a label need a teacher."""
+        if self._trained is not None:
+            mine = [self._trained[fold or 0] for fold in folds]
+            orders = [keyed.permutations(keys_K[k : k + 1], len(own))[0] for k, own in enumerate(mine)]
+            return np.stack([own[order[: len(self)]] for own, order in zip(mine, orders, strict=True)])
         order_KN = keyed.permutations(keys_K, len(self))
-        if len(self.x) > len(self) and has_teacher_K.any():
+        if len(self.x) > self.labelled and has_teacher_K.any():
             all_KN = keyed.permutations(keys_K[has_teacher_K], len(self.x))[:, : len(self)]
             order_KN[has_teacher_K] = all_KN
         return order_KN
 
-    def spread(self, size: int, count: int) -> list[Tensor]:
-        """`count` batches [size, ...] of inputs from all over the training part, the same for every row."""
-        places = torch.arange(size * count, device=self.device) * len(self) // (size * count)
-        return [self.x.index_select(0, places[i::count]) for i in range(count)]
+    def held_out(self, folds: Sequence[int | None]) -> list[np.ndarray] | None:
+        """The places in the validation part of what each row is judged on; None where that is all of it."""
+        return None if self._held_out is None else [self._held_out[fold or 0] for fold in folds]
+
+    def spread(self, size: int, count: int, folds: Sequence[int | None]) -> list[Tensor]:
+        """`count` batches of inputs from all over the training part, [size, ...] for every row the same.
+
+        In cross-validation each row has its own, [K, size, ...].
+        """
+        places = np.arange(size * count) * len(self) // (size * count)
+        if self._trained is None:
+            return [self.x[torch.from_numpy(places[i::count]).to(self.device)] for i in range(count)]
+        own_KN = np.stack([self._trained[fold or 0][places] for fold in folds])
+        return [self.x[torch.from_numpy(own_KN[:, i::count]).to(self.device)] for i in range(count)]
 
     def batch(self, index_KN: np.ndarray) -> Batch:
         """The examples with these places, int64 [K, N]."""
@@ -126,5 +150,5 @@ class Examples:
         teacher = None if self.teacher is None else gathered(self.teacher)
         weight = None if self.weight is None else gathered(self.weight)
         extra = None if self.extra is None else gathered(self.extra)
-        labelled = index < len(self) if len(self.x) > len(self) else None
+        labelled = index < self.labelled if len(self.x) > self.labelled else None
         return Batch(gathered(self.x), Targets(gathered(self.y)), teacher, weight, extra, labelled)

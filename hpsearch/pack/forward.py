@@ -69,40 +69,43 @@ def _write(view: Tensor, grad: Tensor | None) -> None:
 
 
 @torch.no_grad()
-def predict_loop(rows: Rows, x_N: Tensor) -> Tensor:
-    """Outputs [K, N, C] in evaluation mode, row after row; every row sees the same inputs."""
+def predict_loop(rows: Rows, x: Tensor, own: bool = False) -> Tensor:
+    """Outputs [K, N, C] in evaluation mode, row after row.
+
+    Every row sees the same inputs [N, ...], or its `own`, of [K, N, ...].
+    """
     outputs = []
     for k, module in enumerate(rows.modules):
         with _seeded(rows, k):
-            outputs.append(module.eval()(x_N))
+            outputs.append(module.eval()(x[k] if own else x))
         rows.collect_reassigned(k)
     return torch.stack(outputs)
 
 
 @torch.no_grad()
-def predict_vmap(rows: Rows, x_N: Tensor) -> Tensor:
+def predict_vmap(rows: Rows, x: Tensor, own: bool = False) -> Tensor:
     """Outputs [K, N, C] in evaluation mode, all rows in one pass."""
     base = rows.modules[0].eval()
-    call = vmap(lambda p, b, x: functional_call(base, (p, b), (x,)), in_dims=(0, 0, None))
-    outputs: Tensor = call(rows.views(rows.theta), rows.buffers, x_N)
+    call = vmap(lambda p, b, x: functional_call(base, (p, b), (x,)), in_dims=(0, 0, 0 if own else None))
+    outputs: Tensor = call(rows.views(rows.theta), rows.buffers, x)
     return outputs
 
 
 @torch.no_grad()
-def refresh_loop(rows: Rows, x_N: Tensor) -> None:
-    """A pass of every row in training mode over the same inputs, for what it leaves in the buffers."""
+def refresh_loop(rows: Rows, x: Tensor, own: bool = False) -> None:
+    """A pass of every row in training mode over the same inputs or its own, for what it leaves in the buffers."""
     for k, module in enumerate(rows.modules):
         with _seeded(rows, k):
-            module.train()(x_N)
+            module.train()(x[k] if own else x)
         rows.collect_reassigned(k)
 
 
 @torch.no_grad()
-def refresh_vmap(rows: Rows, x_N: Tensor) -> None:
+def refresh_vmap(rows: Rows, x: Tensor, own: bool = False) -> None:
     """The same, all rows at once."""
     base = rows.modules[0].train()
-    call = vmap(lambda p, b, x: functional_call(base, (p, b), (x,)), in_dims=(0, 0, None))
-    call(rows.views(rows.theta), rows.buffers, x_N)
+    call = vmap(lambda p, b, x: functional_call(base, (p, b), (x,)), in_dims=(0, 0, 0 if own else None))
+    call(rows.views(rows.theta), rows.buffers, x)
 
 
 TRAIN = {"loop": train_loop, "vmap": train_vmap, "fused": fused.train}

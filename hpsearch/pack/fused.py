@@ -64,17 +64,22 @@ def train(rows: Rows, x_KN: Tensor, loss: Callable[[Tensor, slice], Tensor]) -> 
 
 
 @torch.no_grad()
-def predict(rows: Rows, x_N: Tensor) -> Tensor:
-    """Outputs [K, N, C] in evaluation mode; every row sees the same inputs."""
+def predict(rows: Rows, x: Tensor, own: bool = False) -> Tensor:
+    """Outputs [K, N, C] in evaluation mode; every row sees the same inputs [N, ...], or its `own`, [K, N, ...]."""
     theta = rows.views(rows.theta)
-    last, _ = _forward(rows, theta, {}, x_N.flatten(1).expand(len(rows), -1, -1), training=False)
+    last, _ = _forward(rows, theta, {}, _each(rows, x, own), training=False)
     return _linear(theta, "head", last)
 
 
 @torch.no_grad()
-def refresh(rows: Rows, x_N: Tensor) -> None:
-    """A pass in training mode over the same inputs, for what it leaves in the buffers."""
-    _forward(rows, rows.views(rows.theta), {}, x_N.flatten(1).expand(len(rows), -1, -1), training=True)
+def refresh(rows: Rows, x: Tensor, own: bool = False) -> None:
+    """A pass in training mode over the same inputs or each row's own, for what it leaves in the buffers."""
+    _forward(rows, rows.views(rows.theta), {}, _each(rows, x, own), training=True)
+
+
+def _each(rows: Rows, x: Tensor, own: bool) -> Tensor:
+    """The inputs of every row, [K, N, D]."""
+    return x.flatten(2) if own else x.flatten(1).expand(len(rows), -1, -1)
 
 
 @torch.no_grad()

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from hpsearch import keyed
 from hpsearch.data.dataset import Arrays
 from hpsearch.pack import fused
 from hpsearch.pack.train import Pack, Settings
@@ -92,7 +91,7 @@ def _measure(
 ) -> tuple[float, float]:
     """Milliseconds of a step, and bytes of memory, a row."""
     pack = Pack.start(replace(settings, forward=forward), arrays, range(len(params)), params)
-    order_KN = keyed.permutations(pack.orders, len(pack.examples))
+    order_KN = pack.order()
     pack.steps_alone(order_KN, 1)
     _synchronise(settings.device)
     took: list[float] = []

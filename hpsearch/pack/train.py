@@ -62,7 +62,7 @@ class Pack:
         self.done: list[RowState] = []
         states = sorted(states, key=lambda state: str(state.record.params["optimizer"]))  # few runs of one kind
         self.records = [_copied(state.record) for state in states]
-        params, trials = self._params(), [record.trial for record in self.records]
+        params, trials = self._params(), [record.seed for record in self.records]
         if len({int(p["batch_size"]) for p in params}) != 1:
             raise ValueError("the rows of a pack share their batch size")
         front, shape = front_of(params[0], arrays)
@@ -93,8 +93,7 @@ class Pack:
         cls, settings: Settings, arrays: Arrays, trials: Sequence[int], params: Sequence[Mapping[str, Any]]
     ) -> "Pack":
         """A pack at epoch 0, with each trial's first weights."""
-        states = [RowState(Record(t, dict(p)), {}) for t, p in zip(trials, params, strict=True)]
-        return cls(settings, arrays, states)
+        return cls(settings, arrays, [s for t, p in zip(trials, params, strict=True) for s in fresh(t, p, arrays)])
 
     # --- setting up -----------------------------------------------------------------------------------------
 
@@ -140,7 +139,7 @@ class Pack:
             return reason
 
     def _disagreement(self) -> str | None:
-        batch = self.examples.batch(keyed.permutations(self.orders, len(self.examples))[:, : self.batch])
+        batch = self.examples.batch(self.order()[:, : self.batch])
         batch = self.augment(self.losses.weighted(batch), self._epochs(), 0)
         self.chance.fill(self._epochs(), 0)
         way = "vmap" if self.settings.forward == "loop" else self.settings.forward
@@ -172,12 +171,15 @@ class Pack:
         return self.done + [self._state(k) for k in range(len(self.records))]
 
     def _epoch(self) -> None:
-        taught_K = np.array([float(p["distill"]) > 0 for p in self._params()])
-        order_KN = self.examples.order(keyed.fold(self.orders, self._epochs()), taught_K)
-        losses_K = self.steps_alone(order_KN, self.steps)
+        losses_K = self.steps_alone(self.order(), self.steps)
         for record in self.records:
             record.epoch += 1
         self._finish_epoch(losses_K.cpu().tolist())
+
+    def order(self) -> np.ndarray:
+        """The places of each row's examples in its next epoch, int64 [K, N]."""
+        taught_K = np.array([float(p["distill"]) > 0 for p in self._params()])
+        return self.examples.order(keyed.fold(self.orders, self._epochs()), taught_K, self._folds())
 
     def steps_alone(self, order_KN: np.ndarray, steps: int) -> Tensor:
         """The first steps of an epoch in this order of examples; gives each row's mean loss [K]."""
@@ -227,6 +229,9 @@ class Pack:
         yield held
         self.rows.theta[held] = before
 
+    def _folds(self) -> list[int | None]:
+        return [record.fold for record in self.records]
+
     def _epochs(self) -> np.ndarray:
         return np.array([record.epoch for record in self.records])
 
@@ -250,11 +255,27 @@ class Pack:
 
     def predict(self, x: Tensor) -> Tensor:
         """Log-probabilities [K, N, C] or values [K, N] in the target's units, of the rows as they are now."""
-        outputs = torch.cat([PREDICT[self.settings.forward](self.rows, part) for part in x.split(_PART)], dim=1)
-        target = self.arrays.target
+        return self._told([PREDICT[self.settings.forward](self.rows, part) for part in x.split(_PART)])
+
+    def _told(self, outputs: Sequence[Tensor]) -> Tensor:
+        """What nets put out for some examples after others, as log-probabilities or values."""
+        together, target = torch.cat(list(outputs), dim=1), self.arrays.target
         if target.task == "classification":
-            return self.losses.log_probabilities(outputs)
-        return outputs.squeeze(-1).double() * target.std + target.mean
+            return self.losses.log_probabilities(together)
+        return together.squeeze(-1).double() * target.std + target.mean
+
+    def _judged(self) -> list[tuple[Tensor, Tensor]]:
+        """What each row predicts of the examples that it is judged on, and the truth of these."""
+        x, y = self.examples.x_validation, self.examples.y_validation
+        places = self.examples.held_out(self._folds())
+        if places is None:
+            return [(prediction, y) for prediction in self.predict(x)]
+        longest = max(map(len, places))
+        even_KM = torch.from_numpy(np.stack([np.resize(own, longest) for own in places])).to(self.rows.device)
+        forward = partial(PREDICT[self.settings.forward], self.rows, own=True)
+        predictions = self._told([forward(x[part]) for part in even_KM.split(_PART, dim=1)])
+        truths = [y[torch.from_numpy(own).to(y.device)] for own in places]
+        return [(found[: len(own)], own) for found, own in zip(predictions, truths, strict=True)]
 
     def _evaluate(self, losses: list[float], due: list[int]) -> None:
         """Scores rows as they are, and with their averaged weights where they have them; keeps what is best."""
@@ -286,8 +307,9 @@ class Pack:
     def _evaluate_averages(self, due: list[int]) -> None:
         metric, proper = self.arrays.metric, PROPER[self.arrays.target.task]
         self.chance.still()
-        batches = self.examples.spread(self.batch, min(self.steps, _STATISTICS))
-        with self.average.in_place(REFRESH[self.settings.forward], batches):
+        batches = self.examples.spread(self.batch, min(self.steps, _STATISTICS), self._folds())
+        refresh = partial(REFRESH[self.settings.forward], own=self.arrays.folds is not None)
+        with self.average.in_place(refresh, batches):
             prediction, scores = self._scores()
             better = []
             for k in due:
@@ -300,12 +322,17 @@ class Pack:
                     better.append(k)
             self.best.take(better, prediction)
 
-    def _scores(self) -> tuple[Tensor, list[dict[str, float]]]:
+    def _scores(self) -> tuple[list[Tensor], list[dict[str, float]]]:
         """The validation part's predictions, and each row's scores."""
-        prediction, y = self.predict(self.examples.x_validation), self.examples.y_validation
-        names = {self.arrays.metric, PROPER[self.arrays.target.task]}
-        columns = {name: METRICS[name].score(prediction, y).tolist() for name in names}
-        return prediction, [{n: float(c[k]) for n, c in columns.items()} for k in range(len(self.records))]
+        judged, names = self._judged(), {self.arrays.metric, PROPER[self.arrays.target.task]}
+        scores: list[dict[str, float]] = [{} for _ in judged]
+        for fold in dict.fromkeys(self._folds()):  # the rows of one are judged on the same examples
+            rows = [k for k, record in enumerate(self.records) if record.fold == fold]
+            predictions, truth = torch.stack([judged[k][0] for k in rows]), judged[rows[0]][1]
+            for name in names:
+                for k, score in zip(rows, METRICS[name].score(predictions, truth).tolist(), strict=True):
+                    scores[k][name] = float(score)
+        return [prediction for prediction, _ in judged], scores
 
     def _is_better(self, record: Record, scores: Mapping[str, float]) -> bool:
         metric, proper = self.arrays.metric, PROPER[self.arrays.target.task]
@@ -347,6 +374,12 @@ class Pack:
         self._make_columns()
         self.augment.keep(places)
         self.chance.keep(places)
+
+
+def fresh(trial: int, params: Mapping[str, Any], arrays: Arrays, own: bool = False) -> list[RowState]:
+    """A trial's rows before their first epoch: one, or in cross-validation one a fold."""
+    folds = [None] if arrays.folds is None else range(arrays.folds.max() + 1)
+    return [RowState(Record(trial, dict(params), own=own, fold=fold), {}) for fold in folds]
 
 
 def _copied(record: Record) -> Record:

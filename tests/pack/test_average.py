@@ -51,7 +51,7 @@ def test_the_averaged_net_is_scored_with_the_statistics_of_its_own_weights(
         norm.reset_running_stats()
         norm.momentum = None
     net.train()
-    for batch in pack.examples.spread(pack.batch, pack.steps):
+    for batch in pack.examples.spread(pack.batch, pack.steps, [None]):
         net(batch)
     expected = net.eval()(pack.examples.x_validation).log_softmax(-1)
     right = (expected.argmax(-1) == pack.examples.y_validation).double().mean()

@@ -88,7 +88,7 @@ def test_an_example_without_a_label_is_the_teachers_alone(task, pooled, make_par
     examples = Examples(arrays, torch.device("cpu"), torch.float64)
     assert len(examples) == len(arrays.train.y)
     keys = np.array([1, 2], dtype=np.uint64)
-    order = examples.order(keys, np.array([False, True]))
+    order = examples.order(keys, np.array([False, True]), [None, None])
     assert order.shape == (2, len(examples))
     assert order[0].max() < len(examples) <= order[1].max()
     places = np.arange(len(examples), len(examples) + 40)[None]

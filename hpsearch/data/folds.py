@@ -1,0 +1,45 @@
+"""Cross-validation: the training and the validation part as one, each row held out once."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+
+from hpsearch.data.dataset import Arrays, Part
+
+
+def cross_validated(arrays: Arrays, folds: int, seed: int, group_N: np.ndarray | None = None) -> Arrays:
+    """The arrays with both parts in one, and the fold in which each of their rows is held out.
+
+    `folds` are stratified by class; rows of one group [N, training part first] stay together. Extra training data
+    are of no fold, -1: nobody is judged on them. Scales are those of the training part.
+
+    Raises:
+        ValueError: there are too few rows or groups.
+    """
+    train, validation = arrays.train, arrays.validation
+    own, count = train.own_places, len(train.own_y) + len(validation.y)
+    extra = np.setdiff1d(np.arange(len(train.y)), own)
+
+    def joined(name: str) -> np.ndarray:
+        of_train = getattr(train, name)
+        return np.concatenate([of_train[own], getattr(validation, name), of_train[extra]])
+
+    whole = Part(joined("x"), joined("y"), joined("index"), None, None)
+    judged = Part(whole.x[:count], whole.y[:count], whole.index[:count])
+    if len(extra):
+        whole = replace(whole, extra=np.arange(len(whole.y)) >= count)
+    fold_N = np.full(len(whole.y), -1)
+    splitter: GroupKFold | KFold | StratifiedKFold
+    if group_N is not None:
+        splitter = GroupKFold(folds, shuffle=True, random_state=seed)
+    elif arrays.target.task == "classification":
+        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    else:
+        splitter = KFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a class with fewer rows than folds
+        for number, (_, held_out) in enumerate(splitter.split(judged.x, judged.y, group_N)):
+            fold_N[held_out] = number
+    return replace(arrays, train=whole, validation=judged, folds=fold_N)
