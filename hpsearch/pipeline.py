@@ -158,7 +158,7 @@ def search(
         params=[prepared.params(n) for n in range(len(draws))],
         objective=prepared.objective, test_y=prepared.dataset.test.y,
         structural=space.structural(), metric=prepared.metric,
-        arrays=prepared.arrays, workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, plan=plan,
+        arrays=prepared.searched, workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, plan=plan,
         data=prepared.dataset.fingerprint(), timeout_s=timeout_s, **prepared.care,
     )  # fmt: skip
     deadline = time.monotonic() + timeout_s if timeout_s is not None else None

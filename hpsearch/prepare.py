@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from hpsearch import ready
 from hpsearch.code import Code, Reference, find, forget_edited, is_code
 from hpsearch.data.cuts import cuts
 from hpsearch.data.dataset import Arrays
+from hpsearch.data.folds import cross_validated
 from hpsearch.data.load import MOST_BYTES, Dataset, load
 from hpsearch.data.relevance import relevance
 from hpsearch.data.sources import names_code
@@ -78,7 +80,8 @@ def prepare(
         _check_growing(space, dataset.train.x.shape[-1], place)
     _check_batches(study, space, rows, place)
     arrays = _arrays(study, dataset, metric, space, path)
-    prepared = Prepared(study, place, base, net, codes, own_metric, None, space, dataset, arrays)
+    searched = _searched(study, dataset, arrays, place)
+    prepared = Prepared(study, place, base, net, codes, own_metric, None, space, dataset, arrays, searched)
     try_metric(prepared, scorer)
     if takes is not None:
         try_net(prepared)
@@ -97,6 +100,22 @@ def _arrays(study: Study, dataset: Dataset, metric: str, space: Space, path: Pat
     if study.init_from is not None:
         arrays = replace(arrays, weights=read_weights(path.parent / study.init_from, f"{place}: init_from"))
     return arrays
+
+
+def _searched(study: Study, dataset: Dataset, arrays: Arrays, place: str) -> Arrays:
+    """What trials are trained on: the arrays, or both parts in one where the study is cross-validated."""
+    folds, split = study.search.folds, study.data.split
+    if folds is None:
+        return arrays
+    group = None
+    if split.group is not None:
+        assert dataset.raw is not None and dataset.raw.table is not None
+        rows = np.concatenate([dataset.train.index[dataset.train.own_places], dataset.validation.index])
+        group = pd.factorize(dataset.raw.table[split.group].iloc[rows])[0]
+    try:
+        return cross_validated(arrays, folds, split.seed, group)
+    except ValueError as error:
+        raise UserError(f"{place}: search.folds: cannot cut the rows into {folds}: {error}") from None
 
 
 def _cuts(arrays: Arrays, most: int, place: str) -> dict[int, np.ndarray]:
@@ -139,7 +158,8 @@ def _own_training(study: Study, path: Path, place: str, tell: Callable[[str], No
         check_task(study.model_copy(update={"params": {}}), dataset.target.task, place)
     codes = tuple(one for one in (code, loader, scorer) if one is not None)
     objective = Reference(str(study.objective), base)
-    return Prepared(study, place, base, Net("mlp"), codes, metric, objective, space, dataset, dataset.arrays(name))
+    arrays, net = dataset.arrays(name), Net("mlp")
+    return Prepared(study, place, base, net, codes, metric, objective, space, dataset, arrays, arrays)
 
 
 def _own_net(

@@ -69,6 +69,7 @@ class Prepared:
     space: Space
     dataset: Dataset
     arrays: Arrays
+    searched: Arrays  # what trials are trained on: cross-validated where the study has folds, else the arrays
 
     def draws(self) -> list[dict[str, Any]]:
         """Each trial's params, as drawn."""

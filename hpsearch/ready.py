@@ -63,6 +63,8 @@ def with_space(
         table = {key: knob for key, knob in table.items() if key not in (*takes.named, *DROPOUTS)}
     read = parse_params(raw, where).items()
     given = {key: _of_task(key, entry, task) for key, entry in read if _fits(key, table, task, kind, numbers)}
+    if study.search.folds is not None:  # which hold out rows that these look at
+        given = {key: entry for key, entry in given.items() if key not in ("features", "pieces")}
     if "embedding" in given and not embeds(given["embedding"], widest):
         del given["embedding"]
     taken = {key for key, entry in study.params.items() if _takes_away(key, entry)}

@@ -130,6 +130,7 @@ class Search(_Strict):
     space: str | None = None  # a ready-made one, which params override
     enqueue: list[dict[str, Scalar]] = []  # parameters of the first trials
     prune: Literal["none"] = "none"
+    folds: Annotated[int, Field(ge=2, le=20)] | None = None  # of cross-validation
     evaluate: Annotated[int, Field(ge=1)] = 1  # epochs from one full evaluation to the next
     timeout: Duration | None = None
 
@@ -203,7 +204,7 @@ class Study(_Strict):
 
 # Keys of the published study format that this version does not build; refused by name, never ignored.
 _NOT_BUILT = {
-    "search.sampler", "search.spare", "search.folds",
+    "search.sampler", "search.spare",
     "squeeze.refit", "storage", "track",
 }  # fmt: skip
 _NOT_BUILT_VALUES = {("search.prune", "asha")}

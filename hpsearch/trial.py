@@ -24,7 +24,7 @@ def run_trial(path: Path, number: int, report: Reporter, overrides: Overrides | 
         UserError: the study is wrong, or has no such trial.
     """
     prepared = prepare(path, overrides, report.note)
-    study, arrays = prepared.study, prepared.arrays
+    study, arrays = prepared.study, prepared.searched
     if not 0 <= number < study.search.trials:
         last = study.search.trials - 1
         raise UserError(f"{prepared.place}: there is no trial {number}; choose from 0 to {last}")

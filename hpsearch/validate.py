@@ -33,6 +33,7 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
         knobs = of_net(study.net) if takes is None else _of_own(study, takes, place)
         _check_known(study, knobs, takes, place)
         _check_companions(study, place)
+        _check_folds(study, place)
     space = read_space(study, knobs, place)
     if takes is not None:
         _check_defaults(space, takes, place)
@@ -49,12 +50,26 @@ def _check_companions(study: Study, place: str) -> None:
         raise UserError(f"{place}: params.extra_weight: is for extra training data: data.extra")
 
 
+def _check_folds(study: Study, place: str) -> None:
+    """What would look at rows that are held out, or has no place in cross-validation."""
+    if study.search.folds is None:
+        return
+    for name in ("features", "pieces", "train_share"):
+        if name in study.params:
+            raise UserError(
+                f"{place}: params.{name}: looks at all rows, and search.folds hold some out; leave one out"
+            )
+    for key, value in (("data.weight", study.data.weight), ("data.split.time", study.data.split.time)):
+        if value is not None:
+            raise UserError(f"{place}: search.folds: does not act beside {key}; leave one of them out")
+
+
 def _of_objective(study: Study, place: str) -> dict[str, Knob]:
     """The parameters of a training function of the user's own."""
     given = {
         "net": study.net != "mlp", "init_from": study.init_from, "search.space": study.search.space,
         "data.extra": study.data.extra, "data.weight": study.data.weight,
-        "search.block": study.search.block != Search().block, "search.evaluate": study.search.evaluate != 1,
+        "search.folds": study.search.folds, "search.block": study.search.block != Search().block, "search.evaluate": study.search.evaluate != 1,
         "squeeze.student": study.squeeze.student not in (None, Squeeze().student),
     }  # fmt: skip
     for key, value in given.items():

@@ -28,7 +28,8 @@ class Record:
     `curve` has one entry an evaluation: [epoch, training loss, validation metric, validation log loss or rmse];
     `average_curve` of averaged weights: [epoch, metric, log loss or rmse]; `snapshots` the scores by epoch.
     `best_kind`: best, or average where the averaged weights of that epoch were better. `stopped`: its patience was
-    over. `fold`: the one that is held out, where a trial is cross-validated and has a row for each.
+    over. `fold`: the one that is held out, where a trial is cross-validated and has a row for each; `together`:
+    the scores of what all of them predict of what they held out, once they have ended.
     """
 
     trial: int
@@ -45,6 +46,7 @@ class Record:
     stopped: bool = False
     own: bool = False  # trained by a function of the user's own, which says when it ends
     fold: int | None = None
+    together: dict[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -88,6 +90,10 @@ class Head:
     stored: set[int]
     about: dict[str, Any]
     hashes: dict[str, str] = field(repr=False)  # by the rows' names
+
+    def ended(self) -> set[int]:
+        """The trials all of whose rows have ended."""
+        return {r.trial for r in self.records} - {r.trial for r in self.records if not r.ended}
 
 
 def store(path: Path, states: Iterable[RowState], about: Mapping[str, Any] | None = None) -> None:
@@ -185,7 +191,7 @@ def _sound(record: Record) -> Record:
         "curve": list,
     }
     kinds |= {"average_curve": list, "snapshots": dict, "best_kind": str, "stopped": bool, "own": bool}
-    kinds["fold"] = int | None
+    kinds |= {"fold": int | None, "together": dict}
     for name, kind in kinds.items():
         if not isinstance(getattr(record, name), kind):
             raise TypeError(f"{name} is a {type(getattr(record, name)).__name__}")

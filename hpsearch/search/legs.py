@@ -26,9 +26,10 @@ from hpsearch.metrics import METRICS, Own
 from hpsearch.nets.build import Net
 from hpsearch.pack import checkpoint
 from hpsearch.pack.checkpoint import Record, RowState
-from hpsearch.pack.train import Pack, Settings
+from hpsearch.pack.train import Pack, Settings, fresh
 from hpsearch.search.messages import Outcome
 from hpsearch.search.objective import run_objective
+from hpsearch.search.outcomes import outcomes
 from hpsearch.search.packing import Leg
 
 _BEAT_S = 0.5
@@ -75,30 +76,30 @@ def run_leg(
     path, about = folder.rows(leg.leg), asdict(leg)
     log = _log(folder.leg_log(leg.leg))
     with watched(folder.hang(leg.leg), work.hang_s) as alive:
-        states = _states(folder, leg, params, work.objective is not None, log)
+        states = _states(folder, leg, params, arrays, work.objective is not None, log)
         if work.objective is not None:
             states = _called(work, leg, states, arrays, listener, alive, log)
         going = [state for state in states if not state.record.ended]
         if going and work.objective is None:
-            ended = [state for state in states if state.record.ended]
+            over = [state for state in states if state.record.ended]
             settings = Settings(work.seed, work.net.factory(), leg.forward, work.device, work.evaluate)
             pack = _checked(Pack(settings, arrays, going), going, log)
 
             def store() -> None:
-                checkpoint.store(path, [*ended, *pack.states()], about)
+                checkpoint.store(path, [*over, *pack.states()], about)
 
             pace = _Pace(listener.beat, alive, store, work.checkpoint_s, log)
             pack.train(on_epoch=pace.on_epoch)
             log.info("trained %d row-epochs", pace.row_epochs)
-            states = [*ended, *pack.states()]
-    outcomes = {s.record.trial: _outcome(s, leg.leg, arrays.metric) for s in states if s.record.ended}
-    keep = set(listener.kept(outcomes))
-    thinned = [s if s.record.trial in keep or not s.record.ended else RowState(s.record, {}) for s in states]
-    checkpoint.store(path, thinned, about)
-    for trial, outcome in outcomes.items():
+            states = [*over, *pack.states()]
+    ended = outcomes(states, leg.leg, arrays)
+    keep = set(listener.kept(ended))
+    gone = ended.keys() - keep
+    checkpoint.store(path, [RowState(s.record, {}) if s.record.trial in gone else s for s in states], about)
+    for trial, outcome in ended.items():
         log.info("trial %d: %s", trial, outcome.failure or f"{outcome.scores} at epoch {outcome.best_epoch}")
     _close(log)
-    return outcomes
+    return ended
 
 
 def _called(
@@ -135,7 +136,12 @@ def _called(
 
 
 def _states(
-    folder: Folder, leg: Leg, params: Sequence[Mapping[str, Any]], own: bool, log: logging.Logger
+    folder: Folder,
+    leg: Leg,
+    params: Sequence[Mapping[str, Any]],
+    arrays: Arrays,
+    own: bool,
+    log: logging.Logger,
 ) -> list[RowState]:
     """The leg's rows, from disk as far as they are there, else at their first epoch."""
     trials = ", ".join(map(str, leg.trials))
@@ -144,12 +150,12 @@ def _states(
     found = _stored_states(folder, leg, log)
     if found:
         log.info("%d rows go on from disk", len(found))
-    fresh = [RowState(Record(t, dict(p), own=own), {}) for t, p in zip(leg.trials, params, strict=True)]
-    return [found.get(state.record.trial) or state for state in fresh]
+    first = [state for t, p in zip(leg.trials, params, strict=True) for state in fresh(t, p, arrays, own)]
+    return [found.get(state.record.name) or state for state in first]
 
 
-def _stored_states(folder: Folder, leg: Leg, log: logging.Logger) -> dict[int, RowState]:
-    """The leg's rows on disk: its own, else those of the leg that it was split from.
+def _stored_states(folder: Folder, leg: Leg, log: logging.Logger) -> dict[str, RowState]:
+    """The leg's rows on disk, by their names: its own, else those of the leg that it was split from.
 
     A damaged file is set aside; its rows are trained again, to the same numbers. A row without tensors counts only
     where its own leg has left them out: it has ended, and is not worth its place.
@@ -163,7 +169,7 @@ def _stored_states(folder: Folder, leg: Leg, log: logging.Logger) -> dict[int, R
             log.warning("%s; set aside as %s", error, set_aside(folder.rows(number)).name)
             continue
         own = number == leg.leg
-        return {s.record.trial: s for s in states if s.tensors or (own and (s.record.ended or s.record.own))}
+        return {s.record.name: s for s in states if s.tensors or (own and (s.record.ended or s.record.own))}
     return {}
 
 
@@ -238,14 +244,6 @@ def _best(records: Sequence[Record], metric: str) -> str:
     values = [record.best[metric] for record in records if record.best]
     best = f"{(max if METRICS[metric].sign > 0 else min)(values):.4g}" if values else "none yet"
     return f"best {metric} {best}"
-
-
-def _outcome(state: RowState, leg: int, metric: str) -> Outcome:
-    record = state.record
-    value = None if record.failure else record.best[metric]
-    return Outcome(
-        value, dict(record.best), record.best_epoch, record.epoch, record.seconds, leg, record.failure, state.bytes
-    )
 
 
 def _log(path: Path) -> logging.Logger:

@@ -28,7 +28,7 @@ class Shelf:
 
     def ended(self) -> dict[int, int]:
         """Trials that ended, and the leg whose file has the record: the last, where a leg was split."""
-        return {r.trial: leg for leg, head in sorted(self.heads.items()) for r in head.records if r.ended}
+        return {trial: leg for leg, head in sorted(self.heads.items()) for trial in head.ended()}
 
     def rows(self) -> dict[int, int]:
         """Trials that ended and whose tensors are on disk, and in which leg's file."""

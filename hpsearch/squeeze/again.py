@@ -25,9 +25,11 @@ def again(
     report.note(f"again: the {len(trials)} trials that won, each with {seeds} new seeds")
     runs = [(seed, trial) for seed in range(seeds) for trial in trials]
     params = [prepared.params(trial) for _, trial in runs]
-    rows = further.train(folder.again, prepared, "again", params, prepared.arrays, workers, report, {"runs": runs})
+    rows = further.train(
+        folder.again, prepared, "again", params, prepared.searched, workers, report, {"runs": runs}
+    )
     found: list[dict[int, Candidate]] = [{} for _ in range(seeds)]
-    for one in candidates(folder.again, rows, prepared.arrays):
+    for one in candidates(folder.again, rows, prepared.searched):
         seed, trial = runs[one.trial]
         if one.kind != "snapshot":
             found[seed][trial] = one

@@ -19,6 +19,8 @@ from hpsearch.pack import checkpoint, snapshots
 from hpsearch.pack.best import rank
 from hpsearch.pack.net import whole_net
 from hpsearch.search import standing
+from hpsearch.search.outcomes import by_trial, mean_epoch, out_of_fold
+from hpsearch.search.outcomes import score as score_of
 from hpsearch.search.shelf import Shelf
 
 
@@ -26,12 +28,14 @@ from hpsearch.search.shelf import Shelf
 class Candidate:
     """A trial's weights at one epoch. `prediction`: validation log-probabilities [N, C] or values [N].
 
-    `kind`: best, average (averaged weights, at the best epoch), snapshot, or prolonged.
+    `kind`: best, average (averaged weights, at the best epoch), snapshot, or prolonged; of a cross-validated trial
+    folds or snapshot: its `states` are the rows of its folds, its prediction is of what each held out, and its epoch
+    the mean of theirs.
     """
 
     trial: int
     epoch: int
-    state: checkpoint.RowState
+    states: tuple[checkpoint.RowState, ...]
     prediction: np.ndarray
     scores: dict[str, float]
     kind: str = "best"
@@ -52,16 +56,12 @@ def candidates(folder: Folder, rows: Sequence[dict[str, Any]], arrays: Arrays) -
         by_leg: dict[int, list[int]] = {}
         for number in (row["number"] for row in best if row["number"] in place):
             by_leg.setdefault(place[number], []).append(number)
-        states = {
-            state.record.trial: state
-            for leg, trials in by_leg.items()
-            for state in checkpoint.load(folder.rows(leg), trials)
-        }
+        states = by_trial([s for leg, trials in by_leg.items() for s in checkpoint.load(folder.rows(leg), trials)])
     except DamagedError as error:
         raise RunError(f"{error}; launch again: it is then set aside, and its trials are trained anew") from None
-    found = [_candidate(states[row["number"]]) for row in best if row["number"] in states]
-    more = [snapshot for row in best if row["number"] in states for snapshot in _snapshots(states[row["number"]])]
-    return best_first([*found, *more], arrays)[: standing.MOST]
+    kept = [states[row["number"]] for row in best if row["number"] in states]
+    found = [*(_candidate(own, arrays) for own in kept), *(s for own in kept for s in _snapshots(own, arrays))]
+    return best_first(found, arrays)[: standing.MOST]
 
 
 def best_first(library: Sequence[Candidate], arrays: Arrays) -> list[Candidate]:
@@ -70,30 +70,35 @@ def best_first(library: Sequence[Candidate], arrays: Arrays) -> list[Candidate]:
     return sorted(library, key=lambda one: rank(one.scores, arrays.metric, proper), reverse=True)
 
 
-def _candidate(state: checkpoint.RowState) -> Candidate:
-    record = state.record
+def _candidate(states: Sequence[checkpoint.RowState], arrays: Arrays) -> Candidate:
+    record = states[0].record
+    prediction = out_of_fold(states, "best.prediction", arrays).numpy()
+    if record.fold is not None:
+        epoch = mean_epoch([state.record for state in states])
+        return Candidate(record.trial, epoch, tuple(states), prediction, record.together, "folds")
     assert record.best_epoch is not None
-    prediction = state.tensors["best.prediction"].numpy()
-    return Candidate(record.trial, record.best_epoch, state, prediction, record.best, record.best_kind)
+    return Candidate(record.trial, record.best_epoch, tuple(states), prediction, record.best, record.best_kind)
 
 
-def _snapshots(state: checkpoint.RowState) -> list[Candidate]:
+def _snapshots(states: Sequence[checkpoint.RowState], arrays: Arrays) -> list[Candidate]:
     """A trial's snapshots, but for one that is its best epoch."""
-    record = state.record
-    known = record.best_epoch if record.best_kind == "best" else None
-    epochs = [epoch for epoch in snapshots.epochs_of(state.tensors) if epoch != known]
-    return [
-        Candidate(
-            record.trial, epoch, state, state.tensors[f"snapshot.{epoch}.prediction"].numpy(),
-            record.snapshots[str(epoch)], "snapshot",
-        )
-        for epoch in epochs
-    ]  # fmt: skip
+    records = [state.record for state in states]
+    known = [record.best_epoch if record.best_kind == "best" else None for record in records]
+    taken = [set(snapshots.epochs_of(state.tensors)) for state in states]
+    found = []
+    for epoch in sorted(set.intersection(*taken)):
+        if all(epoch == best for best in known):
+            continue
+        prediction = out_of_fold(states, f"snapshot.{epoch}.prediction", arrays)
+        scores = records[0].snapshots[str(epoch)] if records[0].fold is None else score_of(prediction, arrays)
+        found.append(Candidate(records[0].trial, epoch, tuple(states), prediction.numpy(), scores, "snapshot"))
+    return found
 
 
-def net_of(candidate: Candidate, net: Net, arrays: Arrays) -> nn.Module:
+def nets_of(candidate: Candidate, net: Net, arrays: Arrays) -> list[nn.Module]:
+    """The candidate's net; of a cross-validated trial those of its folds, each of which counts as much."""
     which = f"snapshot.{candidate.epoch}" if candidate.kind == "snapshot" else "best"
-    return whole_net(net.factory(), candidate.state, arrays, which)
+    return [whole_net(net.factory(), state, arrays, which) for state in candidate.states]
 
 
 def predict(net: nn.Module, x: np.ndarray, target: Target) -> np.ndarray:

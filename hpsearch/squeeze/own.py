@@ -53,7 +53,7 @@ def _candidates(folder: Folder, rows: Sequence[dict[str, Any]], prepared: Prepar
     except DamagedError as error:
         raise RunError(f"{error}; launch again: it is then set aside, and its trials are trained anew") from None
     return [
-        Candidate(number, state.record.best_epoch or 0, state, prediction.numpy(), state.record.best)
+        Candidate(number, state.record.best_epoch or 0, (state,), prediction.numpy(), state.record.best)
         for number, state in states.items()
         if (prediction := state.tensors.get("best.prediction")) is not None
     ]
@@ -65,7 +65,7 @@ def _scores(
     arrays, test = prepared.arrays, prepared.dataset.test
     predictions = {
         "validation": [member.prediction for member in members],
-        "test": [member.state.tensors["test.prediction"].numpy() for member in members],
+        "test": [member.states[0].tensors["test.prediction"].numpy() for member in members],
     }
     truth = {"validation": arrays.validation.y, "test": test.y}
     task = arrays.target.task

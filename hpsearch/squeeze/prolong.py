@@ -13,8 +13,9 @@ from typing import Any
 from joblib import cpu_count
 
 from hpsearch.folder import Folder
-from hpsearch.metrics import METRICS
+from hpsearch.metrics import PROPER
 from hpsearch.pack import checkpoint
+from hpsearch.pack.best import rank
 from hpsearch.pack.checkpoint import RowState
 from hpsearch.pack.probe import Probe
 from hpsearch.prepared import Prepared
@@ -32,55 +33,65 @@ def prolong(
 ) -> tuple[list[Candidate], list[dict[str, Any]]]:
     """The best trials' better versions, and what became of each trial at each rate.
 
-    `library` is best first.
+    `library` is best first. Of a trial that is no better `after` is None.
     """
     share, most = prepared.study.squeeze.prolong, prepared.study.squeeze.ensemble
     assert share is not None
-    metric = prepared.arrays.metric
+    arrays = prepared.searched
     best = list({one.trial: one for one in library if one.kind != "snapshot"}.values())[:most]
     starts = [(one, rate) for one in best for rate in RATES]
-    states = [_going_on(number, one.state, rate, share) for number, (one, rate) in enumerate(starts)]
-    params = [state.record.params for state in states]
+    states = [_going_on(number, one.states, rate, share) for number, (one, rate) in enumerate(starts)]
+    params = [own[0].record.params for own in states]
     report.note(f"prolong: the best {len(best)} trials go on for {share:g} times their epochs, at two rates each")
 
     def lay() -> None:
         plan = _plan(folder, [one.trial for one, _ in starts], params, prepared, workers)
         for leg in plan.legs:
-            checkpoint.store(folder.prolonged.rows(leg.leg), [states[trial] for trial in leg.trials])
+            checkpoint.store(
+                folder.prolonged.rows(leg.leg), [state for trial in leg.trials for state in states[trial]]
+            )
         plan.write(folder.prolonged.plan)
 
-    of = {"from": [[one.trial, one.state.record.epoch, one.scores] for one in best]}
-    rows = further.train(
-        folder.prolonged, prepared, "prolonged", params, prepared.arrays, workers, report, of, lay
-    )
-    found = {
-        one.trial: one for one in candidates(folder.prolonged, rows, prepared.arrays) if one.kind != "snapshot"
-    }
-    better = {n: one for n, one in found.items() if one.epoch > states[n].record.epoch}
+    of = {"from": [one.named() | one.scores for one in best]}
+    rows = further.train(folder.prolonged, prepared, "prolonged", params, arrays, workers, report, of, lay)
+    ended = candidates(folder.prolonged, rows, arrays)
+    found = {one.trial: replace(one, kind="prolonged") for one in ended if one.kind != "snapshot"}
+    proper = PROPER[arrays.target.task]
+
+    def is_better(one: Candidate, before: Candidate) -> bool:
+        return rank(one.scores, arrays.metric, proper) > rank(before.scores, arrays.metric, proper)
+
     told = [
         {
-            "trial": one.trial, "schedule": rate, "epochs": params[n]["epochs"], "kept": n in better,
-            "before": one.scores[metric],
-            "after": _best_after(found[n].state, states[n].record.epoch, metric) if n in found else None,
+            "trial": one.trial, "schedule": rate, "epochs": params[n]["epochs"],
+            "before": one.scores[arrays.metric],
+            "after": found[n].scores[arrays.metric] if n in found and is_better(found[n], one) else None,
         }
         for n, (one, rate) in enumerate(starts)
     ]  # fmt: skip
-    return [replace(one, trial=starts[n][0].trial, kind="prolonged") for n, one in better.items()], told
+    better = [replace(one, trial=starts[n][0].trial) for n, one in found.items() if is_better(one, starts[n][0])]
+    return better, told
 
 
-def _going_on(number: int, state: RowState, rate: str, share: float) -> RowState:
-    """A trial as it was at its end, with more epochs before it, and with what is best so far."""
-    record, more = state.record, math.ceil(share * int(state.record.params["epochs"]))
-    changed = {
-        "epochs": record.epoch + more, "schedule": rate, "begins": record.epoch / (record.epoch + more),
-        "warmup": 0.0, "patience": 0, "image_start": 0,
+def _going_on(number: int, states: Sequence[RowState], rate: str, share: float) -> list[RowState]:
+    """A trial's rows as they were at their end, with more epochs before them, and with what is best so far."""
+    before = states[0].record.params
+    reached = max(state.record.epoch for state in states)
+    epochs = reached + math.ceil(share * int(before["epochs"]))
+    changed = {"warmup": 0.0, "patience": 0, "image_start": 0}
+    params = {
+        **before, **{name: value for name, value in changed.items() if name in before},
+        "epochs": epochs, "schedule": rate, "begins": reached / epochs,
     }  # fmt: skip
-    known = {name: value for name, value in changed.items() if name in (*record.params, "begins")}
-    tensors = {name: tensor for name, tensor in state.tensors.items() if not name.startswith("snapshot.")}
-    params = {**record.params, **known}
-    return RowState(
-        replace(record, trial=number, params=params, stopped=False, snapshots={}, seconds=0.0), tensors
-    )
+    return [
+        RowState(
+            replace(
+                state.record, trial=number, params=params, stopped=False, snapshots={}, seconds=0.0, together={}
+            ),
+            {name: tensor for name, tensor in state.tensors.items() if not name.startswith("snapshot.")},
+        )
+        for state in states
+    ]
 
 
 def _plan(
@@ -94,12 +105,3 @@ def _plan(
         leg = legs[trials[numbers[0]]]
         probes[shape] = Probe(leg.forward, len(numbers), leg.row_ms, f"as in the search: {leg.why}", {})
     return Plan(tuple(packing.pack(groups, probes, workers, cpu_count())))
-
-
-def _best_after(state: RowState, epoch: int, metric: str) -> float | None:
-    """The best score of the metric in the epochs after this one, of weights as they are or averaged."""
-    record = state.record
-    scores = [entry[2] for entry in record.curve if entry[0] is not None and entry[0] > epoch]
-    scores += [entry[1] for entry in record.average_curve if entry[0] is not None and entry[0] > epoch]
-    known = [score for score in scores if score is not None]
-    return (max if METRICS[metric].sign > 0 else min)(known, default=None)

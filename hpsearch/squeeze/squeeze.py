@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from hpsearch.data.dataset import Arrays
 from hpsearch.errors import RunError
 from hpsearch.files import finite, write_json
 from hpsearch.folder import Folder
@@ -16,7 +17,7 @@ from hpsearch.search.progress import Reporter
 from hpsearch.squeeze import distill
 from hpsearch.squeeze.again import again, luck
 from hpsearch.squeeze.calibrate import together
-from hpsearch.squeeze.candidates import Candidate, best_first, candidates, net_of, predict, score
+from hpsearch.squeeze.candidates import Candidate, best_first, candidates, nets_of, predict, score
 from hpsearch.squeeze.evidence import weigh
 from hpsearch.squeeze.library import Library
 from hpsearch.squeeze.prolong import prolong
@@ -26,11 +27,17 @@ Scores = dict[str, dict[str, float]]  # of a team, by part and metric
 
 @dataclass(frozen=True)
 class Team:
-    """Nets that predict together. `temperature`: of their probabilities, which it makes less sure above 1."""
+    """Nets that predict together. `temperature`: of their probabilities, which it makes less sure above 1.
+
+    `judged`: what they predict of the validation part, in cross-validation each of what it has not seen; `truth`: of
+    these examples.
+    """
 
     nets: Sequence[nn.Module]
-    weights: Sequence[float] = (1.0,)
-    temperature: float = 1.0
+    weights: Sequence[float]
+    temperature: float
+    judged: np.ndarray
+    truth: np.ndarray
 
     def predict(self, x: np.ndarray, prepared: Prepared) -> np.ndarray:
         """Log-probabilities [N, C] or values [N]."""
@@ -40,11 +47,10 @@ class Team:
 
     def scores(self, prepared: Prepared) -> Scores:
         """The study's metric, and log loss or rmse, on validation and test."""
-        arrays = prepared.arrays
-        parts = {"validation": arrays.validation, "test": prepared.dataset.test}
+        arrays, test = prepared.arrays, prepared.dataset.test
         return {
-            name: score(self.predict(part.x, prepared), part.y, arrays.target, arrays.metric)
-            for name, part in parts.items()
+            "validation": score(self.judged, self.truth, arrays.target, arrays.metric),
+            "test": score(self.predict(test.x, prepared), test.y, arrays.target, arrays.metric),
         }
 
 
@@ -82,11 +88,11 @@ def squeeze(
     All choices are made before the test part is scored.
     """
     squeezing = prepared.study.squeeze
-    library, prolonged = candidates(folder, rows, prepared.arrays), None
+    library, prolonged = candidates(folder, rows, prepared.searched), None
     if squeezing.prolong is not None:
         report.stage("prolong")
         better, prolonged = prolong(folder, prepared, library, workers, report)
-        library = best_first([*library, *better], prepared.arrays)
+        library = best_first([*library, *better], prepared.searched)
     ensemble, members = choose(library, prepared)
     result = Squeezed(library[0].named(), ensemble, prolonged=prolonged)
     result.teams["best"] = _team(library[:1], prepared)
@@ -105,7 +111,7 @@ def squeeze(
 
 def choose(library: Sequence[Candidate], prepared: Prepared) -> tuple[dict[str, Any], list[Candidate]]:
     """The ensemble's members among the candidates, by the validation part alone, and what is said of them."""
-    arrays, size = prepared.arrays, prepared.study.squeeze.ensemble
+    arrays, size = prepared.searched, prepared.study.squeeze.ensemble
     task, metric, y = arrays.target.task, arrays.metric, arrays.validation.y
     predictions = np.stack([candidate.prediction for candidate in library])
     shares, evidence = weigh(Library(predictions, y, task, metric), size, prepared.study.seed)
@@ -119,10 +125,19 @@ def choose(library: Sequence[Candidate], prepared: Prepared) -> tuple[dict[str, 
 
 
 def _team(
-    members: Sequence[Candidate], prepared: Prepared, weights: Sequence[float] = (), temperature: float = 1.0
+    members: Sequence[Candidate],
+    prepared: Prepared,
+    weights: Sequence[float] = (),
+    temperature: float = 1.0,
+    arrays: Arrays | None = None,
 ) -> Team:
-    nets = [net_of(member, prepared.net, prepared.arrays) for member in members]
-    return Team(nets, weights or [1 / len(nets)] * len(nets), temperature)
+    """The members' nets. `arrays`: on which they were trained, where not those of the search."""
+    weights = weights or [1 / len(members)] * len(members)
+    arrays = arrays or prepared.searched
+    nets = [nets_of(member, prepared.net, arrays) for member in members]
+    shares = [weight / len(own) for weight, own in zip(weights, nets, strict=True) for _ in own]
+    judged = together([member.prediction for member in members], weights, temperature, arrays.target.task)
+    return Team([net for own in nets for net in own], shares, temperature, judged, arrays.validation.y)
 
 
 def _distil(folder: Folder, prepared: Prepared, result: Squeezed, workers: int, report: Reporter) -> None:
@@ -133,7 +148,8 @@ def _distil(folder: Folder, prepared: Prepared, result: Squeezed, workers: int, 
     student, alone = distill.distil(
         folder, prepared, result.best["trial"], lambda x: team.predict(x, prepared), of, workers, report
     )
-    result.teams["student"], result.teams["alone"] = _team([student], prepared), _team([alone], prepared)
+    for name, one in (("student", student), ("alone", alone)):
+        result.teams[name] = _team([one], prepared, arrays=prepared.arrays)
     size = {name: _size(result.teams[name].nets[0]) for name in ("student", "best")}
     result.student = {
         "trial": student.trial, "parameters": size["student"], "share": size["student"] / size["best"],
