@@ -29,8 +29,8 @@ class Candidate:
     """A trial's weights at one epoch. `prediction`: validation log-probabilities [N, C] or values [N].
 
     `kind`: best, average (averaged weights, at the best epoch), snapshot, or prolonged; of a cross-validated trial
-    folds or snapshot: its `states` are the rows of its folds, its prediction is of what each held out, and its epoch
-    the mean of theirs.
+    folds or snapshot: its `states` are the rows of its folds, its prediction is of what each held out, and its
+    epoch the mean of theirs.
     """
 
     trial: int

@@ -29,8 +29,8 @@ Scores = dict[str, dict[str, float]]  # of a team, by part and metric
 class Team:
     """Nets that predict together. `temperature`: of their probabilities, which it makes less sure above 1.
 
-    `judged`: what they predict of the validation part, in cross-validation each of what it has not seen; `truth`: of
-    these examples.
+    `judged`: what they predict of the validation part, in cross-validation each of what it has not seen; `truth`:
+    of these examples.
     """
 
     nets: Sequence[nn.Module]
