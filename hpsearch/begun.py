@@ -117,6 +117,20 @@ def enter(folder: Folder, prepared: Prepared, tell: Tell) -> None:
     write_text(folder.study, dump_study(prepared.study))  # last: a folder that has it has begun
 
 
+def home(folder: Folder) -> Path:
+    """The folder from which the relative paths of a run's study begin.
+
+    Raises:
+        UserError: the run does not say.
+    """
+    try:
+        return Path(read_json(folder.origin)["base"])
+    except (FileNotFoundError, DamagedError, KeyError, TypeError):
+        raise UserError(
+            f"{folder.origin}: is missing or broken; launching its study again writes it anew"
+        ) from None
+
+
 def about(prepared: Prepared) -> dict[str, Any]:
     """What verdicts on a study depend on: the study, its data and its code."""
     human = prepared.study.human

@@ -137,6 +137,21 @@ def status(run: RunFolder, as_json: Annotated[bool, typer.Option("--json", help=
 
 
 @app.command()
+def ablate(
+    run: RunFolder,
+    seeds: Annotated[int, typer.Option(min=2, max=50, help="Trainings of each variant.")] = 5,
+) -> None:
+    """Train the best trial without each of its tricks, and the plain baseline with each."""
+    from hpsearch import pipeline
+    from hpsearch.terminal import Screen, show_effects
+
+    console = _console()
+    with Screen(console, run.name) as screen:
+        effects = pipeline.ablate(run, seeds, screen)
+    show_effects(console, effects, run)
+
+
+@app.command()
 def predict(
     export: Annotated[
         Path, typer.Argument(metavar="EXPORT", help="An export folder, such as runs/digits/export.")

@@ -62,6 +62,11 @@ class Folder:
         return Folder(self.root / "again")
 
     @property
+    def ablation(self) -> "Folder":
+        """The ladder of tricks."""
+        return Folder(self.root / "ablation")
+
+    @property
     def export(self) -> Path:
         return self.root / "export"
 

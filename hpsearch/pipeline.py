@@ -108,6 +108,30 @@ def check(
     return preflight.look(prepared, folder, begun.about(prepared), only, tell, begin)
 
 
+def ablate(root: Path, seeds: int, reporter: Reporter | None = None) -> list[Any]:
+    """Takes the best trial's tricks away one by one, and adds them one by one to the baseline; gives the effects.
+
+    Raises:
+        UserError: it is no run that has a finished trial of built-in training, or its data or code have changed.
+    """
+    from hpsearch.run import open_run
+    from hpsearch.search.cluster import cluster
+    from hpsearch.squeeze.ablate import ablate as climb
+    from hpsearch.squeeze.squeeze import require_finished
+
+    folder, reporter = open_run(root).folder, reporter or Quiet()
+    refuse_held(folder.root)
+    prepared = prepare(folder.study, None, reporter.note, home=begun.home(folder))
+    begun.refuse_changed(folder, prepared, None)
+    if prepared.objective is not None:
+        raise UserError(f"{root}: a training function of your own has no tricks that are known here")
+    rows = ledger.read(folder.ledger, prepared.study.name)
+    require_finished(rows)
+    with hold(folder.root), Logged(reporter, folder.log) as report, cluster(prepared.workers):
+        report.stage("ablate")
+        return climb(folder, prepared.without_raw(), rows, seeds, prepared.workers, report)
+
+
 def _run(folder: Folder, prepared: Prepared, plan: Plan | None, report: Reporter, took: dict[str, float]) -> None:
     # Ray and torch's exporter take seconds to import: not for wrong input, not for a finished study
     from hpsearch.search.cluster import cluster

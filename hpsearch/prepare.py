@@ -37,16 +37,19 @@ def prepare(
     overrides: Overrides | None = None,
     tell: Callable[[str], None] | None = None,
     data_alone: bool = False,
+    home: Path | None = None,
 ) -> Prepared:
     """Reads a study, its code and its data; writes nothing.
 
     `tell` hears which code is to be imported, before it is. `data_alone`: the plain net and no parameters in place
-    of the study's, of which the data may be sound where the rest is not.
+    of the study's, of which the data may be sound where the rest is not. `home`: the folder from which its
+    relative paths begin, where that is not the file's own.
 
     Raises:
         UserError: something is wrong with one of them.
     """
-    place, base = str(path), path.parent.resolve()
+    home = home or path.parent
+    place, base = str(path), home.resolve()
     forget_edited()
     study = (overrides or Overrides()).applied(load_study(path), place)
     study = _without_training(study) if data_alone else study
@@ -56,7 +59,7 @@ def prepare(
     if second is not None and not (base / second).is_file():
         raise UserError(f"{place}: human.labels: {base / second}: no such file")
     if study.objective is not None:
-        return _own_training(study, path, place, tell)
+        return _own_training(study, home, place, tell)
     net, codes, takes = _own_net(study, base, place, tell)
     loader = _own_loader(study, base, place, tell)
     codes += () if loader is None else (loader,)
@@ -66,7 +69,7 @@ def prepare(
         check_names(study, place, takes)  # before the data are read, which may take long
     else:
         ready.text_of(study.search.space, f"{place}: search.space")
-    dataset = load(study.data, path.parent, place, loader)
+    dataset = load(study.data, home, place, loader)
     task, rows = dataset.target.task, len(dataset.train.y)
     study = ready.with_space(study, task, dataset.kind, rows, place, dataset.widest, takes, dataset.numbers)
     space = check_names(study, place, takes)
@@ -79,7 +82,7 @@ def prepare(
     if study.net == "resnet":
         _check_growing(space, dataset.train.x.shape[-1], place)
     _check_batches(study, space, rows, place)
-    arrays = _arrays(study, dataset, metric, space, path)
+    arrays = _arrays(study, dataset, metric, space, place, home)
     searched = _searched(study, dataset, arrays, place)
     prepared = Prepared(study, place, base, net, codes, own_metric, None, space, dataset, arrays, searched)
     try_metric(prepared, scorer)
@@ -90,15 +93,15 @@ def prepare(
     return prepared
 
 
-def _arrays(study: Study, dataset: Dataset, metric: str, space: Space, path: Path) -> Arrays:
+def _arrays(study: Study, dataset: Dataset, metric: str, space: Space, place: str, home: Path) -> Arrays:
     """What training may see, with what the study's parameters have to know of it beforehand."""
-    arrays, place = dataset.arrays(metric), str(path)
+    arrays = dataset.arrays(metric)
     if space.lowest("features") < 1:
         arrays = replace(arrays, relevance=relevance(arrays))
     if space.highest("pieces") > 1:
         arrays = replace(arrays, cuts=_cuts(arrays, int(space.highest("pieces")), place))
     if study.init_from is not None:
-        arrays = replace(arrays, weights=read_weights(path.parent / study.init_from, f"{place}: init_from"))
+        arrays = replace(arrays, weights=read_weights(home / study.init_from, f"{place}: init_from"))
     return arrays
 
 
@@ -140,16 +143,16 @@ def _with_batch(study: Study, size: int) -> Study:
     return study.model_copy(update={"params": {**study.params, "batch_size": Fixed(value=size)}})
 
 
-def _own_training(study: Study, path: Path, place: str, tell: Callable[[str], None]) -> Prepared:
+def _own_training(study: Study, home: Path, place: str, tell: Callable[[str], None]) -> Prepared:
     """A study with a training function of the user's own."""
-    base = path.parent.resolve()
+    base = home.resolve()
     space = check_names(study, place)
     code = find(str(study.objective), base, f"{place}: objective")
     tell(f"objective: {code.told}")
     code.load(f"{place}: objective")
     loader = _own_loader(study, base, place, tell)
     scorer, metric = _own_metric(study, base, place, tell)
-    dataset = load(study.data, path.parent, place, loader) if study.data.source else Dataset.none()
+    dataset = load(study.data, home, place, loader) if study.data.source else Dataset.none()
     name = study.search.metric or PROPER[dataset.target.task]
     if name not in OURS and not is_code(name):
         metric = Own(name, base, str(study.search.direction))

@@ -2,8 +2,9 @@
 
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,6 +16,9 @@ from rich.text import Text
 
 from hpsearch.recipe.verdict import Finding, some
 from hpsearch.search.progress import Seen
+
+if TYPE_CHECKING:
+    from hpsearch.squeeze.ablate import Effect
 
 _PLAIN_EVERY_S = 10.0
 
@@ -176,6 +180,28 @@ def _gain(ensemble: dict[str, Any] | None) -> list[str]:
         f"gain of the ensemble over the best trial, cross-fitted on validation: {gain['value']} "
         f"(95 % {gain['low']} to {gain['high']}; naive {gain['naive']})"
     ]
+
+
+def show_effects(console: Console, effects: "Sequence[Effect]", root: Path) -> None:
+    """What each trick is worth, with its interval."""
+    table = Table(title=f"{root.name}: what each trick is worth (above zero is better)", title_justify="left")
+    for column in ("trick", "value", "taken from the best trial", "added to the baseline"):
+        table.add_column(column)
+    for effect in effects:
+        cells = [_interval(found) for found in (effect.taken_away, effect.added)]
+        table.add_row(
+            effect.trick,
+            escape(f"{effect.value:.4g}" if isinstance(effect.value, float) else str(effect.value)),
+            *cells,
+        )
+    console.print(table)
+    console.print(Text(f"effects  {root / 'ablation' / 'ablation.json'}"), soft_wrap=True)
+
+
+def _interval(found: tuple[float, float, float] | None) -> str:
+    if found is None:
+        return "too few seeds finished"
+    return "{} ({} to {})".format(*(_number(value, "+") for value in found))
 
 
 def _number(value: float | None, sign: str = "") -> str:
