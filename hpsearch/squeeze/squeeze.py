@@ -14,13 +14,14 @@ from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS
 from hpsearch.prepared import Prepared
 from hpsearch.search.progress import Reporter
-from hpsearch.squeeze import distill
+from hpsearch.squeeze import calibrate, distill
 from hpsearch.squeeze.again import again, luck
 from hpsearch.squeeze.calibrate import together
 from hpsearch.squeeze.candidates import Candidate, best_first, candidates, nets_of, predict, score
 from hpsearch.squeeze.evidence import weigh
 from hpsearch.squeeze.library import Library
 from hpsearch.squeeze.prolong import prolong
+from hpsearch.squeeze.soup import ladle
 
 Scores = dict[str, dict[str, float]]  # of a team, by part and metric
 
@@ -97,7 +98,9 @@ def squeeze(
     result = Squeezed(library[0].named(), ensemble, prolonged=prolonged)
     result.teams["best"] = _team(library[:1], prepared)
     result.teams["ensemble"] = _team(members, prepared, ensemble["weights"], ensemble["temperature"])
+    result.teams["uncalibrated"] = _team(members, prepared, ensemble["weights"])
     result.teams["top"] = _team(library[: squeezing.ensemble], prepared)
+    _soup(library, prepared, result)
     if squeezing.student is not None:
         report.stage("distil")
         _distil(folder, prepared, result, workers, report)
@@ -140,6 +143,17 @@ def _team(
     return Team([net for own in nets for net in own], shares, temperature, judged, arrays.validation.y)
 
 
+def _soup(library: Sequence[Candidate], prepared: Prepared, result: Squeezed) -> None:
+    """Adds the mean of the weights of a trial's snapshots, where a trial has some."""
+    assert result.ensemble is not None
+    arrays = prepared.arrays
+    found = ladle(library, prepared.net, arrays)
+    result.ensemble["soup"] = None if found is None else {"trial": found[0].trial}
+    if found is not None:
+        judged = predict(found[1], arrays.validation.x, arrays.target)
+        result.teams["soup"] = Team([found[1]], [1.0], 1.0, judged, arrays.validation.y)
+
+
 def _distil(folder: Folder, prepared: Prepared, result: Squeezed, workers: int, report: Reporter) -> None:
     """Adds the student, and its net without a teacher."""
     team, ensemble = result.teams["ensemble"], result.ensemble
@@ -148,12 +162,16 @@ def _distil(folder: Folder, prepared: Prepared, result: Squeezed, workers: int, 
     student, alone = distill.distil(
         folder, prepared, result.best["trial"], lambda x: team.predict(x, prepared), of, workers, report
     )
+    arrays, told = prepared.arrays, {}
     for name, one in (("student", student), ("alone", alone)):
-        result.teams[name] = _team([one], prepared, arrays=prepared.arrays)
+        calibrates = arrays.target.task == "classification"
+        temperature = calibrate.temperature(one.prediction, arrays.validation.y) if calibrates else 1.0
+        result.teams[name] = _team([one], prepared, temperature=temperature, arrays=arrays)
+        told[name] = {"trial": one.trial, "temperature": temperature}
     size = {name: _size(result.teams[name].nets[0]) for name in ("student", "best")}
     result.student = {
-        "trial": student.trial, "parameters": size["student"], "share": size["student"] / size["best"],
-        "alone": {"trial": alone.trial},
+        **told["student"], "parameters": size["student"], "share": size["student"] / size["best"],
+        "alone": told["alone"],
     }  # fmt: skip
 
 
@@ -189,7 +207,9 @@ def _score(result: Squeezed, prepared: Prepared) -> None:
     assert result.ensemble is not None
     result.best |= scores["best"]
     result.ensemble |= scores["ensemble"]
-    result.ensemble["top"] = scores["top"]
+    result.ensemble |= {name: scores[name] for name in ("uncalibrated", "top")}
+    if "soup" in result.teams:
+        result.ensemble["soup"] |= scores["soup"]
     if result.student is not None:
         result.student |= scores["student"]
         result.student["alone"] |= scores["alone"]

@@ -1,0 +1,59 @@
+"""One net from a trial's snapshots: the mean of their weights (Izmailov et al. 2018, "Averaging Weights Leads to Wider
+Optima"; Wortsman et al. 2022, "Model soups").
+
+Where the minima of the cycles lie in one valley, it is as good as their ensemble at the cost of one net; where they
+do not, it is worse than any of them. So it is scored, and told beside the ensemble.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from hpsearch.data.dataset import Arrays
+from hpsearch.nets.build import Net
+from hpsearch.pack import snapshots
+from hpsearch.pack.checkpoint import RowState
+from hpsearch.pack.net import whole_net
+from hpsearch.squeeze.candidates import Candidate
+
+_PART, _PARTS = 512, 8  # examples, from which batch norms learn the soup's statistics
+
+
+def ladle(library: Sequence[Candidate], net: Net, arrays: Arrays) -> tuple[Candidate, nn.Module] | None:
+    """The best trial with snapshots, and the mean of these as a net; None where no trial has two."""
+    for candidate in library:
+        state, *others = candidate.states
+        which = snapshots.epochs_of(state.tensors)
+        if len(which) > 1 and not others:
+            return candidate, _settled(whole_net(net.factory(), _mean(state, which), arrays, "best"), arrays)
+    return None
+
+
+def _mean(state: RowState, epochs: Sequence[int]) -> RowState:
+    first = f"snapshot.{epochs[0]}."
+    names = [name.removeprefix(first) for name in state.tensors if name.startswith(first)]
+    tensors = {}
+    for name in (name for name in names if name != "prediction"):
+        found = torch.stack([state.tensors[f"snapshot.{epoch}.{name}"] for epoch in epochs])
+        tensors[f"best.{name}"] = found.mean(0) if found.is_floating_point() else found[-1]
+    return RowState(state.record, tensors)
+
+
+def _settled(net: nn.Module, arrays: Arrays) -> nn.Module:
+    """The net, its batch norms with the statistics of its own weights."""
+    norms = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    if not norms:
+        return net
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = None  # the running mean is then that of all batches
+        norm.reset_running_stats()
+    with torch.no_grad():
+        for part in torch.from_numpy(arrays.train.x[: _PART * _PARTS].copy()).split(_PART):
+            if len(part) > 1:  # one example has no spread
+                net.train()(part)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return net.eval()
