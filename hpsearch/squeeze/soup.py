@@ -1,8 +1,8 @@
-"""One net from a trial's snapshots: the mean of their weights (Izmailov et al. 2018, "Averaging Weights Leads to Wider
-Optima"; Wortsman et al. 2022, "Model soups").
+"""One net from a trial's snapshots: the mean of their weights.
 
-Where the minima of the cycles lie in one valley, it is as good as their ensemble at the cost of one net; where they
-do not, it is worse than any of them. So it is scored, and told beside the ensemble.
+Where the minima of the cycles lie in one valley, it is as good as their ensemble at the cost of one net (Izmailov
+et al. 2018, arXiv 1803.05407; Wortsman et al. 2022, arXiv 2203.05482); where they do not, it is worse than any of
+them. So it is scored, and told beside the ensemble.
 """
 
 from collections.abc import Sequence
