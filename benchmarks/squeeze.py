@@ -1,13 +1,13 @@
-"""What the squeeze is worth: the best single trial, the mean of the best five, the ensemble, the student, on test parts.
+"""What the squeeze is worth on test parts: the best single, the mean of the best five, the ensemble, the student.
 
     .venv/bin/python benchmarks/squeeze.py --data DIR
     .venv/bin/python benchmarks/squeeze.py --data DIR --sets digits phoneme --seeds 5 --out squeeze.json
     .venv/bin/python benchmarks/squeeze.py --read squeeze.json
 
-DIR has a folder a set, as in tables.py. Each seed has a split of its own and draws of its own; everything is compared
-within a seed. Intervals are Student's t over seeds. The metric is log loss, or RMSE over the spread of the target; lower
-is better, and a difference above zero is a gain. `reported` is the gain that the launch itself tells, cross-fitted on
-validation, `naive` the same on the rows that chose, and both are held against the gain on the test part.
+DIR has a folder a set, as in tables.py. Each seed has a split of its own and draws of its own; everything is
+compared within a seed, with Student's t interval over seeds. The metric is log loss or RMSE: lower is better, and
+a difference above zero is a gain. The gain that a launch itself tells, cross-fitted on validation, and the naive
+one, on the rows that chose, are held against the gain on the test part.
 """
 
 import argparse

@@ -152,6 +152,22 @@ def ablate(
 
 
 @app.command()
+def export(
+    run: RunFolder,
+    to: Annotated[Path, typer.Option(help="The folder to write: new, or an export that is replaced.")],
+    what: Annotated[str, typer.Option(help="ensemble, student or best: the best single net.")] = "ensemble",
+) -> None:
+    """Write the export of a finished run's ensemble, student or best single net."""
+    from hpsearch import pipeline
+    from hpsearch.terminal import Screen
+
+    console = _console()
+    with Screen(console, run.name) as screen:
+        pipeline.export_run(run, to, what, screen)
+    console.print(f"wrote {to}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def predict(
     export: Annotated[
         Path, typer.Argument(metavar="EXPORT", help="An export folder, such as runs/digits/export.")

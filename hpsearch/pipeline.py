@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch import begun
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, choices
 from hpsearch.folder import Folder
 from hpsearch.lock import hold, refuse_held
 from hpsearch.prepare import prepare
@@ -200,25 +200,52 @@ def export(folder: Folder, prepared: Prepared, squeezed: Any) -> str | None:
     """Writes the ensemble's export, or gives why there is none."""
     if prepared.objective is not None:
         return "a training function of your own has no net to export"
-    from hpsearch.export import bundle
     from hpsearch.export.onnx import NoOnnxFormError
 
-    dataset, data, result = prepared.dataset, prepared.study.data, squeezed.ensemble
+    try:
+        _write_export(folder.export, prepared, "ensemble", squeezed.teams["ensemble"], squeezed.ensemble)
+    except NoOnnxFormError as error:
+        return str(error)
+    return None
+
+
+def export_run(root: Path, to: Path, what: str, reporter: Reporter | None = None) -> None:
+    """Writes the export of a run's ensemble, student or best single net to a folder of its own.
+
+    Raises:
+        UserError: it is no finished run, has no such net, or the folder holds something else.
+        RunError: the net has no ONNX form.
+    """
+    from hpsearch.run import open_run
+    from hpsearch.squeeze.stored import WHAT, stored
+
+    run, reporter = open_run(root), reporter or Quiet()
+    if what not in WHAT:
+        raise UserError(f"--what: {what!r} is not known; {choices(WHAT)}")
+    if run.summary is None:
+        raise UserError(f"{root}: is not finished; launch its study again, which goes on")
+    prepared = prepare(run.folder.study, None, reporter.note, home=begun.home(run.folder))
+    begun.refuse_changed(run.folder, prepared, None)
+    if prepared.objective is not None:
+        raise UserError(f"{root}: a training function of your own has no net to export")
+    team, told = stored(run.folder, prepared, run.summary, what)
+    _write_export(to, prepared, what, team, told)
+
+
+def _write_export(place: Path, prepared: Prepared, what: str, team: Any, result: Any) -> None:
+    from hpsearch.export import bundle
+
+    dataset, data = prepared.dataset, prepared.study.data
     parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     card = bundle.Card(
         study=prepared.study.name,
-        what="ensemble",
+        what=what,
         metrics={part: result[part] for part in ("validation", "test")},
-        members=result["members"],
+        members=[member for member in result["members"] for _ in range(len(team.nets) // len(result["members"]))],
         source=data.source,
         rows={name: len(part.y) for name, part in parts.items()},
         missing=list(data.missing),
         predicts=data.target or "the target",
-        temperature=squeezed.teams["ensemble"].temperature,
+        temperature=team.temperature,
     )
-    team = squeezed.teams["ensemble"]
-    try:
-        bundle.write(folder.export, team.nets, team.weights, dataset.schema, dataset.target, card)
-    except NoOnnxFormError as error:
-        return str(error)
-    return None
+    bundle.write(place, team.nets, team.weights, dataset.schema, dataset.target, card)

@@ -96,10 +96,10 @@ def squeeze(
         library = best_first([*library, *better], prepared.searched)
     ensemble, members = choose(library, prepared)
     result = Squeezed(library[0].named(), ensemble, prolonged=prolonged)
-    result.teams["best"] = _team(library[:1], prepared)
-    result.teams["ensemble"] = _team(members, prepared, ensemble["weights"], ensemble["temperature"])
-    result.teams["uncalibrated"] = _team(members, prepared, ensemble["weights"])
-    result.teams["top"] = _team(library[: squeezing.ensemble], prepared)
+    result.teams["best"] = team_of(library[:1], prepared)
+    result.teams["ensemble"] = team_of(members, prepared, ensemble["weights"], ensemble["temperature"])
+    result.teams["uncalibrated"] = team_of(members, prepared, ensemble["weights"])
+    result.teams["top"] = team_of(library[: squeezing.ensemble], prepared)
     _soup(library, prepared, result)
     if squeezing.student is not None:
         report.stage("distil")
@@ -127,7 +127,7 @@ def choose(library: Sequence[Candidate], prepared: Prepared) -> tuple[dict[str, 
     return described, members
 
 
-def _team(
+def team_of(
     members: Sequence[Candidate],
     prepared: Prepared,
     weights: Sequence[float] = (),
@@ -166,7 +166,7 @@ def _distil(folder: Folder, prepared: Prepared, result: Squeezed, workers: int, 
     for name, one in (("student", student), ("alone", alone)):
         calibrates = arrays.target.task == "classification"
         temperature = calibrate.temperature(one.prediction, arrays.validation.y) if calibrates else 1.0
-        result.teams[name] = _team([one], prepared, temperature=temperature, arrays=arrays)
+        result.teams[name] = team_of([one], prepared, temperature=temperature, arrays=arrays)
         told[name] = {"trial": one.trial, "temperature": temperature}
     size = {name: _size(result.teams[name].nets[0]) for name in ("student", "best")}
     result.student = {
@@ -194,8 +194,8 @@ def _again(
     whole = [found for found in again(folder, prepared, trials, workers, report) if len(found) == len(trials)]
     weights = result.ensemble["weights"]
     for seed, found in enumerate(whole):
-        result.teams[f"best again {seed}"] = _team([found[best.trial]], prepared)
-        result.teams[f"ensemble again {seed}"] = _team(
+        result.teams[f"best again {seed}"] = team_of([found[best.trial]], prepared)
+        result.teams[f"ensemble again {seed}"] = team_of(
             [found[one.trial] for one in members], prepared, weights, result.ensemble["temperature"]
         )
     result.again = {"seeds": len(whole)}
