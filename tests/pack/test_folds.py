@@ -42,7 +42,7 @@ def trained(pack: Pack) -> dict[str, RowState]:
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_a_folds_row_is_the_trial_trained_on_the_others_and_judged_on_it(task, folded, make_params) -> None:
     arrays = folded(task)
-    params = make_params(epochs=3, dropout=0.2, norm="batch", average="ema", average_span=0.2)
+    params = make_params(epochs=3, dropout=0.2, norm="batch", average="ema", average_span=0.2, prior_bias=False)
     together = trained(Pack.start(settings(), arrays, [4], [params]))
     assert set(together) == {"4.0", "4.1", "4.2"}
     sizes = np.bincount(arrays.folds)
