@@ -57,7 +57,7 @@ def _check_folds(study: Study, place: str) -> None:
     for name in ("features", "pieces", "train_share"):
         if name in study.params:
             raise UserError(
-                f"{place}: params.{name}: looks at all rows, and search.folds hold some out; leave one out"
+                f"{place}: params.{name}: looks at rows that search.folds hold out; leave one of them out"
             )
     for key, value in (("data.weight", study.data.weight), ("data.split.time", study.data.split.time)):
         if value is not None:
