@@ -62,6 +62,11 @@ class Folder:
         return Folder(self.root / "again")
 
     @property
+    def refit(self) -> "Folder":
+        """The winners, trained on the validation part as well."""
+        return Folder(self.root / "refit")
+
+    @property
     def ablation(self) -> "Folder":
         """The ladder of tricks."""
         return Folder(self.root / "ablation")

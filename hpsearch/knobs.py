@@ -137,7 +137,8 @@ KNOBS: dict[str, Knob] = {
     "swap_noise": Knob(float, 0.0, low=0, high=1, open_high=True, off=0.0, of=("tables",)),
     "mixup": Knob(float, 0.0, low=0, high=100, off=0.0),
     "cutmix": Knob(float, 0.0, low=0, high=100, off=0.0, of=("images",)),
-    # of a trial that goes on
+    # of a trial that goes on, or ends before its schedule does
+    "stop": Knob(int, 0, low=0, internal=True),
     "begins": Knob(float, 0.0, low=0, high=1, open_high=True, internal=True),
     # a teacher
     "distill": Knob(float, 0.0, low=0, high=1, internal=True),

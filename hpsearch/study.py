@@ -110,6 +110,7 @@ class Data(_Strict):
     missing: list[str] = [""]
     weight: str | None = None  # a column: how much an example counts in training
     extra: str | None = None  # more training data, from a source of the same kind
+    unlabelled: str | None = None  # inputs for the student alone, of the same kind
     size: Annotated[int, Field(ge=1, le=4096)] | None = None  # pixels of a side to which pictures are scaled
     split: Split = Split()
 
@@ -158,6 +159,7 @@ class Squeeze(_Strict):
     ensemble: Annotated[int, Field(ge=1)] = 5
     prolong: Annotated[Annotated[float, Field(gt=0, le=100)] | None, BeforeValidator(_unless_off)] = None
     student: Annotated[Student | None, BeforeValidator(_unless_off)] = Student()
+    refit: bool = False
     seeds: Annotated[Annotated[int, Field(ge=1, le=20)] | None, BeforeValidator(_unless_off)] = None
 
 
@@ -205,7 +207,7 @@ class Study(_Strict):
 # Keys of the published study format that this version does not build; refused by name, never ignored.
 _NOT_BUILT = {
     "search.sampler", "search.spare",
-    "squeeze.refit", "storage", "track",
+    "storage", "track",
 }  # fmt: skip
 _NOT_BUILT_VALUES = {("search.prune", "asha")}
 

@@ -46,6 +46,10 @@ def _check_companions(study: Study, place: str) -> None:
     """Parameters that act beside another key of the study alone."""
     if "frozen_epochs" in study.params and study.init_from is None:
         raise UserError(f"{place}: params.frozen_epochs: is for nets that start from weights: init_from")
+    if study.squeeze.refit and study.squeeze.prolong is not None:
+        raise UserError(f"{place}: squeeze.refit: does not act beside squeeze.prolong; leave one of them out")
+    if study.data.unlabelled is not None and study.squeeze.student is None:
+        raise UserError(f"{place}: data.unlabelled: is for the student, and squeeze.student is off")
     if "extra_weight" in study.params and study.data.extra is None:
         raise UserError(f"{place}: params.extra_weight: is for extra training data: data.extra")
 
@@ -69,6 +73,7 @@ def _of_objective(study: Study, place: str) -> dict[str, Knob]:
     given = {
         "net": study.net != "mlp", "init_from": study.init_from, "search.space": study.search.space,
         "data.extra": study.data.extra, "data.weight": study.data.weight,
+        "data.unlabelled": study.data.unlabelled,
         "search.folds": study.search.folds, "search.block": study.search.block != Search().block,
         "search.evaluate": study.search.evaluate != 1,
         "squeeze.student": study.squeeze.student not in (None, Squeeze().student),

@@ -221,7 +221,7 @@ CASES = {
 }  # fmt: skip
 NOT_BUILT = {
     "search.prune": "asha", "search.sampler": "tpe", "search.spare": 0.1,
-    "squeeze.refit": True, "storage": {},
+    "storage": {},
     "track": "mlflow",
 }  # fmt: skip
 for key, value in NOT_BUILT.items():

@@ -18,18 +18,8 @@ def cross_validated(arrays: Arrays, folds: int, seed: int, group_N: np.ndarray |
     Raises:
         ValueError: there are too few rows or groups.
     """
-    train, validation = arrays.train, arrays.validation
-    own, count = train.own_places, len(train.own_y) + len(validation.y)
-    extra = np.setdiff1d(np.arange(len(train.y)), own)
-
-    def joined(name: str) -> np.ndarray:
-        of_train = getattr(train, name)
-        return np.concatenate([of_train[own], getattr(validation, name), of_train[extra]])
-
-    whole = Part(joined("x"), joined("y"), joined("index"), None, None)
+    whole, count = joined(arrays), len(arrays.train.own_y) + len(arrays.validation.y)
     judged = Part(whole.x[:count], whole.y[:count], whole.index[:count])
-    if len(extra):
-        whole = replace(whole, extra=np.arange(len(whole.y)) >= count)
     fold_N = np.full(len(whole.y), -1)
     splitter: GroupKFold | KFold | StratifiedKFold
     if group_N is not None:
@@ -43,3 +33,19 @@ def cross_validated(arrays: Arrays, folds: int, seed: int, group_N: np.ndarray |
         for number, (_, held_out) in enumerate(splitter.split(judged.x, judged.y, group_N)):
             fold_N[held_out] = number
     return replace(arrays, train=whole, validation=judged, folds=fold_N)
+
+
+def joined(arrays: Arrays) -> Part:
+    """Both parts as one, extra training data last; where examples have weights, validation's count as one."""
+    train, validation = arrays.train, arrays.validation
+    own, count = train.own_places, len(train.own_y) + len(validation.y)
+    extra = np.setdiff1d(np.arange(len(train.y)), own)
+
+    def of(name: str) -> np.ndarray:
+        found = getattr(train, name)
+        return np.concatenate([found[own], getattr(validation, name), found[extra]])
+
+    ones = np.ones(len(validation.y), dtype=np.float32)
+    weight = None if train.weight is None else np.concatenate([train.weight[own], ones, train.weight[extra]])
+    whole = Part(of("x"), of("y"), of("index"), weight)
+    return replace(whole, extra=np.arange(len(whole.y)) >= count) if len(extra) else whole

@@ -14,6 +14,7 @@ from hpsearch.data.dataset import Arrays, Part, Target
 from hpsearch.data.extra import extra_part
 from hpsearch.data.preprocess import Schema
 from hpsearch.data.raw import Raw
+from hpsearch.data.unlabelled import unlabelled_inputs
 from hpsearch.errors import UserError, choices
 from hpsearch.study import Data, Split
 
@@ -25,7 +26,8 @@ MOST_BYTES = 8e9  # of a table's inputs
 class Dataset:
     """All parts of a study's data, and what was recognised; `notes` are sentences for the user.
 
-    `raw`: the data as they were read, without extra training data.
+    `raw`: the data as they were read, without extra training data. `unlabelled`: inputs without a target, float32
+    [N, ...], for the student.
     """
 
     train: Part
@@ -35,6 +37,7 @@ class Dataset:
     schema: Schema
     notes: tuple[str, ...]
     raw: Raw | None = None
+    unlabelled: np.ndarray | None = None
 
     def arrays(self, metric: str) -> Arrays:
         """What training may see."""
@@ -73,6 +76,8 @@ class Dataset:
             optional = [array for array in (part.weight, part.extra) if array is not None]
             for array in (part.x, part.y, part.index, *optional):
                 digest.update(np.ascontiguousarray(array).tobytes())
+        if self.unlabelled is not None:
+            digest.update(np.ascontiguousarray(self.unlabelled).tobytes())
         return digest.hexdigest()
 
 
@@ -83,7 +88,12 @@ def load(data: Data, base: Path, place: str, code: Code | None = None) -> Datase
         UserError: it cannot be read or does not fit the study; nothing has been written.
     """
     dataset = _without_extra(data, base, place, code)
-    return dataset if data.extra is None else _with_extra(dataset, data, base, place)
+    if data.extra is not None:
+        dataset = _with_extra(dataset, data, base, place)
+    if data.unlabelled is None:
+        return dataset
+    found = unlabelled_inputs(dataset.schema, data, base, place)
+    return replace(dataset, unlabelled=found, notes=(*dataset.notes, f"unlabelled: {len(found)} rows"))
 
 
 def _without_extra(data: Data, base: Path, place: str, code: Code | None) -> Dataset:

@@ -60,8 +60,12 @@ class Record:
     @property
     def ended(self) -> bool:
         """Whether it failed, stopped early or reached its last epoch."""
-        whole = not self.own and self.epoch >= int(self.params["epochs"])
-        return self.failure is not None or self.stopped or whole
+        return self.failure is not None or self.stopped or (not self.own and self.epoch >= self.last_epoch)
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch after which it ends: its params' `epochs`, of which its schedule is made, or `stop` before."""
+        return int(self.params.get("stop") or self.params["epochs"])
 
 
 @dataclass(frozen=True)

@@ -247,8 +247,8 @@ class Pack:
 
     def _is_due(self, record: Record) -> bool:
         """Whether a row is to be evaluated after this epoch."""
-        every, last = self.settings.evaluate, int(record.params["epochs"])
-        return record.epoch % every == 0 or record.epoch >= last or self._has_minimum(record)
+        every = self.settings.evaluate
+        return record.epoch % every == 0 or record.epoch >= record.last_epoch or self._has_minimum(record)
 
     def _has_minimum(self, record: Record) -> bool:
         return record.epoch in snapshots.epochs_of_minima(record.params)
@@ -344,7 +344,7 @@ class Pack:
         """Takes out the rows that have reached their end, or failed."""
 
         def ended(record: Record) -> bool:
-            goal = int(record.params["epochs"])
+            goal = record.last_epoch
             if until is not None:
                 goal = min(goal, until.get(record.trial, goal))
             return record.ended or record.epoch >= goal

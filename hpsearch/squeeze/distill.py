@@ -55,8 +55,11 @@ def student_draws(space: Space, best: Mapping[str, Any], trials: int) -> list[di
     return [*students, *({**params, "distill": 0.0, "temperature": 1.0} for params in students)]
 
 
-def taught(arrays: Arrays, teach: Teach, seed: int) -> Arrays:
-    """The arrays with what the teacher says of the training part, and of a pool of inputs without a label."""
+def taught(arrays: Arrays, teach: Teach, seed: int, unlabelled: np.ndarray | None = None) -> Arrays:
+    """The arrays with what the teacher says of the training part, and of a pool of inputs without a label.
+
+    The pool has the study's own, where it names some, and such as are made of training inputs.
+    """
 
     def said(x: np.ndarray) -> np.ndarray:
         values = teach(x)
@@ -65,6 +68,7 @@ def taught(arrays: Arrays, teach: Teach, seed: int) -> Arrays:
         return np.ascontiguousarray(values, dtype=np.float32)
 
     x = pool.mixed(arrays, seed)
+    x = x if unlabelled is None else np.concatenate([unlabelled, x])
     return replace(arrays, teacher=said(arrays.train.x), pool=Pool(x, said(x)))
 
 
@@ -114,7 +118,7 @@ def distil(
     space = student_space(prepared.space, params)
     draws = [space.complete(one) for one in student_draws(space, params, count)]
     report.note(f"distil: {count} students of the ensemble, and {count} of the same nets without a teacher")
-    arrays = taught(prepared.arrays, teach, space.seed)
+    arrays = taught(prepared.arrays, teach, space.seed, prepared.dataset.unlabelled)
     rows = further.train(folder.student, prepared, "student", draws, arrays, workers, report, of)
     found = []
     for what, numbers in {"student": range(count), "student without a teacher": range(count, 2 * count)}.items():

@@ -1,7 +1,7 @@
 """From finished trials to results: the best, the ensemble, the student. The test part is scored last, and once."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from hpsearch.squeeze.candidates import Candidate, best_first, candidates, nets_
 from hpsearch.squeeze.evidence import weigh
 from hpsearch.squeeze.library import Library
 from hpsearch.squeeze.prolong import prolong
+from hpsearch.squeeze.refit import refit
 from hpsearch.squeeze.soup import ladle
 
 Scores = dict[str, dict[str, float]]  # of a team, by part and metric
@@ -107,6 +108,9 @@ def squeeze(
     if squeezing.seeds is not None:
         report.stage("again")
         _again(folder, prepared, library[0], members, result, workers, report)
+    if squeezing.refit:
+        report.stage("refit")
+        _refit(folder, prepared, members, result, workers, report)
     _score(result, prepared)
     write_json(folder.members, finite(ensemble))
     return result
@@ -201,6 +205,22 @@ def _again(
     result.again = {"seeds": len(whole)}
 
 
+def _refit(
+    folder: Folder,
+    prepared: Prepared,
+    members: Sequence[Candidate],
+    result: Squeezed,
+    workers: int,
+    report: Reporter,
+) -> None:
+    """Puts the members' refits in the place of the ensemble, which stays as it was before for comparison."""
+    before, (anew, arrays) = result.teams["ensemble"], refit(folder, prepared, members, workers, report)
+    assert result.ensemble is not None
+    nets = [net for one in anew for net in nets_of(one, prepared.net, arrays)]
+    result.teams["before refit"] = before
+    result.teams["ensemble"] = replace(before, nets=nets, weights=result.ensemble["weights"])
+
+
 def _score(result: Squeezed, prepared: Prepared) -> None:
     """Scores every team on validation and test: the one time that the test part is looked at."""
     scores = {name: team.scores(prepared) for name, team in result.teams.items()}
@@ -208,6 +228,8 @@ def _score(result: Squeezed, prepared: Prepared) -> None:
     result.best |= scores["best"]
     result.ensemble |= scores["ensemble"]
     result.ensemble |= {name: scores[name] for name in ("uncalibrated", "top")}
+    if "before refit" in result.teams:
+        result.ensemble["before_refit"] = scores["before refit"]
     if "soup" in result.teams:
         result.ensemble["soup"] |= scores["soup"]
     if result.student is not None:

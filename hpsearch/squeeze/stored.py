@@ -9,6 +9,7 @@ from hpsearch.folder import Folder
 from hpsearch.prepared import Prepared
 from hpsearch.search import ledger
 from hpsearch.squeeze.candidates import Candidate, candidates
+from hpsearch.squeeze.refit import refitted
 from hpsearch.squeeze.squeeze import Team, team_of
 
 WHAT = ("ensemble", "student", "best")
@@ -36,6 +37,8 @@ def stored(
         library = [*candidates(folder, ledger.read(folder.ledger, prepared.study.name), arrays)]
         library += _prolonged(folder, prepared, summary["prolonged"])
         found = [_named(member, library, folder) for member in members]
+        if what == "ensemble" and prepared.study.squeeze.refit:
+            found, arrays = refitted(folder, prepared, found)
     if not found:
         raise UserError(f"{folder.root}: the rows of its {what} are gone; launch its study again")
     team = team_of(found, prepared, told.get("weights", ()), told.get("temperature", 1.0), arrays)
