@@ -1,7 +1,7 @@
 """The winners once more, on the training and the validation part together: more data for what is kept.
 
-Each trains with its own params to the epoch at which it was best. Nothing is chosen here, and there is nothing left
-to choose by: what the ensemble scores on validation is what it scored before.
+Each trains with its own params to the epoch at which it was best. Nothing is chosen here, and nothing is left to
+choose by: what the ensemble scores on validation is what it scored before.
 """
 
 from collections.abc import Sequence
