@@ -81,7 +81,7 @@ def prepare(
     metric = check_task(study, task, place, dataset.kind, dataset.widest, net.takes, dataset.numbers)
     if study.net == "resnet":
         _check_growing(space, dataset.train.x.shape[-1], place)
-    _check_batches(study, space, rows, place)
+    _check_batches(study, space, _of_a_row(study, dataset), place)
     arrays = _arrays(study, dataset, metric, space, place, home)
     searched = _searched(study, dataset, arrays, place)
     prepared = Prepared(study, place, base, net, codes, own_metric, None, space, dataset, arrays, searched)
@@ -201,6 +201,15 @@ def _own_metric(
     metric = Own(name, base, str(study.search.direction))
     metric.register()
     return code, metric
+
+
+def _of_a_row(study: Study, dataset: Dataset) -> int:
+    """The examples that a row trains on: the training part, in cross-validation all folds but the largest."""
+    rows, folds = len(dataset.train.y), study.search.folds
+    if folds is None:
+        return rows
+    own = len(dataset.train.own_y) + len(dataset.validation.y)
+    return rows - len(dataset.train.own_y) + own - -(-own // folds)
 
 
 def _check_batches(study: Study, space: Space, rows: int, place: str) -> None:

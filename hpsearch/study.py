@@ -156,7 +156,7 @@ def _unless_off(entry: Any) -> Any:
 
 
 class Squeeze(_Strict):
-    ensemble: Annotated[int, Field(ge=1)] = 5
+    ensemble: Annotated[int, Field(ge=1, le=100)] = 5
     prolong: Annotated[Annotated[float, Field(gt=0, le=100)] | None, BeforeValidator(_unless_off)] = None
     student: Annotated[Student | None, BeforeValidator(_unless_off)] = Student()
     refit: bool = False

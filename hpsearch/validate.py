@@ -73,7 +73,8 @@ def _of_objective(study: Study, place: str) -> dict[str, Knob]:
     given = {
         "net": study.net != "mlp", "init_from": study.init_from, "search.space": study.search.space,
         "data.extra": study.data.extra, "data.weight": study.data.weight,
-        "data.unlabelled": study.data.unlabelled,
+        "data.unlabelled": study.data.unlabelled, "squeeze.prolong": study.squeeze.prolong,
+        "squeeze.refit": study.squeeze.refit, "squeeze.seeds": study.squeeze.seeds,
         "search.folds": study.search.folds, "search.block": study.search.block != Search().block,
         "search.evaluate": study.search.evaluate != 1,
         "squeeze.student": study.squeeze.student not in (None, Squeeze().student),

@@ -30,7 +30,10 @@ def unlabelled_inputs(schema: Schema, data: Data, base: Path, place: str) -> np.
     if isinstance(schema, TableSchema):
         found = schema.transform(sources.read_table(path, data.missing, data.categorical), where)
     else:
-        found = schema.transform(channels_first(sources.read_npz(path)[0], str(path)), where)
+        x = sources.read_npz(path)[0]
+        if x.dtype.kind not in "fiub" or x.ndim < 2:
+            raise UserError(f"{where}: x must be numbers with one row an example, got {x.dtype} {list(x.shape)}")
+        found = schema.transform(channels_first(x, str(path)), where)
     if len(found) == 0:
         raise UserError(f"{where}: {path.name} has no rows")
     return found

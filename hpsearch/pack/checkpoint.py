@@ -204,9 +204,13 @@ def _sound(record: Record) -> Record:
     return record
 
 
+_LATER = ("fold", "together")  # fields that records of earlier versions have not
+
+
 def _hash(record: Record, tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of a record, and of each tensor's name, type, shape and bytes."""
-    digest = hashlib.sha256(json.dumps(asdict(record), sort_keys=True, allow_nan=False).encode())
+    told = {name: value for name, value in asdict(record).items() if name not in _LATER or value not in (None, {})}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True, allow_nan=False).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)

@@ -89,7 +89,7 @@ def _measure(
     forward: str,
     alive: Callable[[], None],
 ) -> tuple[float, float]:
-    """Milliseconds of a step, and bytes of memory, a row."""
+    """Milliseconds of a step, and bytes of memory, a trial."""
     pack = Pack.start(replace(settings, forward=forward), arrays, range(len(params)), params)
     order_KN = pack.order()
     pack.steps_alone(order_KN, 1)
@@ -101,7 +101,7 @@ def _measure(
         _synchronise(settings.device)
         took.append(time.perf_counter() - began)
         alive()
-    return min(took) * 1000 / len(params), _bytes(pack)
+    return min(took) * 1000 / len(params), _bytes(pack) * len(pack.records) / len(params)
 
 
 def _bytes(pack: Pack) -> float:

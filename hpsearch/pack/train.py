@@ -102,7 +102,8 @@ class Pack:
 
     def _make_columns(self) -> None:
         params = self._params()
-        extra = 0.0 if self.examples.extra is None else float(self.examples.extra.double().mean())
+        flags = self.examples.extra
+        extra = 0.0 if flags is None else float(flags[: self.examples.labelled].double().mean())
         self.losses = Losses(params, self.arrays, self.rows.theta, extra)
         self.update = Update(self.rows, params, self.steps)
 

@@ -50,15 +50,16 @@ def ablate(
     """
     arrays = prepared.searched
     best = prepared.params(standing.ranked(rows, METRICS[arrays.metric].direction)[0]["number"])
-    tricks = [name for name in prepared.space.listed() if _is_trick(name) and best[name] != KNOBS[name].default]
+    space, own = prepared.space, prepared.net.takes
+    tricks = [n for n in space.listed() if _is_trick(n) and n not in own and best[n] != space[n].default]
     if not tricks:
         raise UserError(f"{folder.root}: the best trial has no trick that could be taken away")
-    plain = {name: KNOBS[name].default if name in KNOBS and name not in _SIZES else best[name] for name in best}
+    plain = {name: value if name in _SIZES or name in own else space[name].default for name, value in best.items()}
     ladder = {"best": best, "baseline": plain}
     for name in tricks:
-        own = [name, *(other for other in best if other in KNOBS and KNOBS[other].needs[:1] == (name,))]
+        companions = [name, *(other for other in best if other in KNOBS and KNOBS[other].needs[:1] == (name,))]
         ladder[f"without {name}"] = {**best, name: plain[name]}
-        ladder[f"with {name}"] = {**plain, **{other: best[other] for other in own}}
+        ladder[f"with {name}"] = {**plain, **{other: best[other] for other in companions}}
     report.note(f"ablate: {len(tricks)} tricks, {len(ladder)} variants of {seeds} seeds each")
     params = [variant for variant in ladder.values() for _ in range(seeds)]
     done = further.train(folder.ablation, prepared, "ablation", params, arrays, workers, report, {})

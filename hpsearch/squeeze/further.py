@@ -35,16 +35,17 @@ def train(
     of: Mapping[str, Any],
     lay: Callable[[], None] = lambda: None,
     evaluate: int | None = None,
+    seed: int | None = None,
 ) -> list[Row]:
     """Trains trials with these params to their end, or goes on with it; gives the ledger's rows.
 
     `of` is what they depend on beside the study: where an earlier launch's was another, it is begun anew. `lay`
     puts what they start from into the folder before anything runs. `evaluate`: epochs from one evaluation to the
-    next, where not the study's.
+    next, where not the study's; `seed`: where not one for the purpose.
     """
     _begin_anew_if_changed(folder, {"params": list(params), **of}, lay)
     job = Job(
-        name=f"{prepared.study.name}-{purpose}", folder=folder, seed=seed_of(prepared, purpose), net=prepared.net,
+        name=f"{prepared.study.name}-{purpose}", folder=folder, seed=seed_of(prepared, purpose) if seed is None else seed, net=prepared.net,
         entries=[Entry({}, {}, dict(one)) for one in params],  # fixed: nothing here is a draw of the study's space
         params=params, structural=prepared.space.structural(), arrays=arrays, workers=workers, gpus=prepared.gpus,
         evaluate=evaluate or prepared.study.search.evaluate, metric=prepared.metric,

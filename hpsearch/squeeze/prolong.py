@@ -53,7 +53,9 @@ def prolong(
         plan.write(folder.prolonged.plan)
 
     of = {"from": [one.named() | one.scores for one in best]}
-    rows = further.train(folder.prolonged, prepared, "prolonged", params, arrays, workers, report, of, lay)
+    rows = further.train(
+        folder.prolonged, prepared, "prolonged", params, arrays, workers, report, of, lay, seed=prepared.study.seed
+    )
     ended = candidates(folder.prolonged, rows, arrays)
     found = {one.trial: replace(one, kind="prolonged") for one in ended if one.kind != "snapshot"}
     proper = PROPER[arrays.target.task]

@@ -51,9 +51,11 @@ def _settled(net: nn.Module, arrays: Arrays) -> nn.Module:
         norm.momentum = None  # the running mean is then that of all batches
         norm.reset_running_stats()
     with torch.no_grad():
-        for part in torch.from_numpy(arrays.train.x[: _PART * _PARTS].copy()).split(_PART):
+        x = arrays.train.x
+        for first in range(_PARTS):  # each from all over the part, whose rows may be sorted
+            part = x[first::_PARTS][:_PART]
             if len(part) > 1:  # one example has no spread
-                net.train()(part)
+                net.train()(torch.from_numpy(part.copy()))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return net.eval()

@@ -27,7 +27,7 @@ def stored(
     if told is None:
         raise UserError(f"{folder.root}: has no {what}")
     if what == "student":
-        members = [{"trial": told["trial"], "kind": "best", "epoch": None}]
+        members = []
         rows = ledger.read(folder.student.ledger, f"{prepared.study.name}-student")
         library, arrays = candidates(folder.student, rows, prepared.arrays), prepared.arrays
         found = [one for one in library if one.trial == told["trial"] and one.kind != "snapshot"]
@@ -35,14 +35,14 @@ def stored(
         members = told["members"] if what == "ensemble" else [told]
         arrays = prepared.searched
         library = [*candidates(folder, ledger.read(folder.ledger, prepared.study.name), arrays)]
-        library += _prolonged(folder, prepared, summary["prolonged"])
+        library += _prolonged(folder, prepared, summary.get("prolonged"))
         found = [_named(member, library, folder) for member in members]
         if what == "ensemble" and prepared.study.squeeze.refit:
             found, arrays = refitted(folder, prepared, found)
     if not found:
         raise UserError(f"{folder.root}: the rows of its {what} are gone; launch its study again")
     team = team_of(found, prepared, told.get("weights", ()), told.get("temperature", 1.0), arrays)
-    return team, {**told, "members": [{**one.named(), "epoch": one.epoch} for one in found]}
+    return team, {**told, "members": [one.named() for one in found] if what == "student" else members}
 
 
 def _prolonged(folder: Folder, prepared: Prepared, told: Sequence[Mapping[str, Any]] | None) -> list[Candidate]:
