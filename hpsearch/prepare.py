@@ -70,7 +70,7 @@ def prepare(
     else:
         ready.text_of(study.search.space, f"{place}: search.space")
     dataset = load(study.data, home, place, loader)
-    task, rows = dataset.target.task, len(dataset.train.y)
+    task, rows = dataset.target.task, _of_a_row(study, dataset)
     study = ready.with_space(study, task, dataset.kind, rows, place, dataset.widest, takes, dataset.numbers)
     space = check_names(study, place, takes)
     fitting = _rows_at_least(space, rows)
@@ -81,7 +81,7 @@ def prepare(
     metric = check_task(study, task, place, dataset.kind, dataset.widest, net.takes, dataset.numbers)
     if study.net == "resnet":
         _check_growing(space, dataset.train.x.shape[-1], place)
-    _check_batches(study, space, _of_a_row(study, dataset), place)
+    _check_batches(study, space, rows, place)
     arrays = _arrays(study, dataset, metric, space, place, home)
     searched = _searched(study, dataset, arrays, place)
     prepared = Prepared(study, place, base, net, codes, own_metric, None, space, dataset, arrays, searched)

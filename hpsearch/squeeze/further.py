@@ -45,7 +45,8 @@ def train(
     """
     _begin_anew_if_changed(folder, {"params": list(params), **of}, lay)
     job = Job(
-        name=f"{prepared.study.name}-{purpose}", folder=folder, seed=seed_of(prepared, purpose) if seed is None else seed, net=prepared.net,
+        name=f"{prepared.study.name}-{purpose}", folder=folder, net=prepared.net,
+        seed=seed_of(prepared, purpose) if seed is None else seed,
         entries=[Entry({}, {}, dict(one)) for one in params],  # fixed: nothing here is a draw of the study's space
         params=params, structural=prepared.space.structural(), arrays=arrays, workers=workers, gpus=prepared.gpus,
         evaluate=evaluate or prepared.study.search.evaluate, metric=prepared.metric,

@@ -27,7 +27,7 @@ def stored(
     if told is None:
         raise UserError(f"{folder.root}: has no {what}")
     if what == "student":
-        members = []
+        members: Sequence[Mapping[str, Any]] = []
         rows = ledger.read(folder.student.ledger, f"{prepared.study.name}-student")
         library, arrays = candidates(folder.student, rows, prepared.arrays), prepared.arrays
         found = [one for one in library if one.trial == told["trial"] and one.kind != "snapshot"]
