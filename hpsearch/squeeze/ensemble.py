@@ -12,35 +12,41 @@ import numpy as np
 
 from hpsearch.squeeze.library import Library, Shares
 
-_BAGS, _BAG = 20, 0.5  # selections, and the share of the candidates that each of them sees
+_BAGS = 20
 
 
-def greedy(library: Library, picks: int, start: int = 1) -> list[int]:
-    """`picks` candidates, with replacement: each the one that makes the running mean score best.
+def greedy(library: Library, picks: int, start: int = 1, among: Sequence[int] | None = None) -> list[int]:
+    """`picks` of these candidates, with replacement: each the one that makes the running mean score best.
 
     It starts from the best candidates alone, as many of the first `start` as score best together. Ties go by log
     loss or rmse, then by order. A pick may repeat: counts are weights.
     """
-    values = library.means()
-    order = library.best_first()[: min(start, picks)]
-    counts = np.arange(1, len(order) + 1)
-    running = values[order].cumsum(0)
-    ranks = library.ranks(running / values.new_tensor(counts).view(-1, *[1] * (values.dim() - 1)))
+    places = list(range(len(library))) if among is None else sorted(among)
+    seen = set(places)
+    order = [place for place in library.best_first if place in seen][: min(start, picks)]
+    values = library.means
+    counts = values.new_tensor(range(1, len(order) + 1)).view(-1, *[1] * (values.dim() - 1))
+    ranks = library.ranks(values[order].cumsum(0) / counts)
     chosen = order[: max(range(len(order)), key=lambda i: (*ranks[i], -i)) + 1]
-    total = values[chosen].sum(0)
+    total, values = values[chosen].sum(0), values if among is None else values[places]
     while len(chosen) < picks:
         ranks = library.ranks((values + total) / (len(chosen) + 1))
-        chosen.append(max(range(len(ranks)), key=lambda m: (*ranks[m], -m)))
-        total = total + values[chosen[-1]]
+        best = max(range(len(ranks)), key=lambda m: (*ranks[m], -m))
+        chosen.append(places[best])
+        total = total + values[best]
     return chosen
 
 
 def votes(library: Library, picks: int, seed: int) -> Counter[int]:
-    """How often each candidate is picked by selections that see half of the candidates each."""
+    """How often each candidate is picked by selections that see the best few and half of the others each.
+
+    Without the best few in each, a selection that has not the one that stands out would vote for what is worse.
+    """
     rng, count = np.random.default_rng(seed), Counter[int]()
-    for _ in range(_BAGS):
-        bag = np.sort(rng.permutation(len(library))[: max(round(_BAG * len(library)), 1)])
-        count.update(int(bag[pick]) for pick in greedy(library.of(bag), picks, start=picks))
+    best, others = library.best_first[:picks], np.array(library.best_first[picks:], dtype=np.int64)
+    for _ in range(_BAGS if len(others) > 1 else 1):
+        some = rng.permutation(others)[: -(-len(others) // 2)] if len(others) > 1 else others
+        count.update(greedy(library, picks, start=picks, among=[*best, *some.tolist()]))
     return count
 
 
@@ -52,7 +58,7 @@ def heaviest(count: Counter[int], size: int) -> Shares:
 
 def top(library: Library, count: int) -> Shares:
     """The best few alone, each with the same weight."""
-    best = library.best_first()[:count]
+    best = library.best_first[:count]
     return dict.fromkeys(best, 1 / len(best))
 
 

@@ -5,6 +5,7 @@ Shapes: M candidates, N examples, C classes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -34,14 +35,11 @@ class Library:
         """The same candidates on some of the examples."""
         return replace(self, predictions=self.predictions[:, rows], y=self.y[rows])
 
-    def of(self, members: Sequence[int] | np.ndarray) -> "Library":
-        """Some of the candidates on the same examples."""
-        return replace(self, predictions=self.predictions[np.asarray(members)])
-
     def together(self, shares: Shares) -> np.ndarray:
         """What these members predict together, [N, C] or [N]."""
         return combine([self.predictions[m] for m in shares], list(shares.values()), self.task)
 
+    @cached_property
     def means(self) -> Tensor:
         """What is averaged, in double: probabilities, or values."""
         values = torch.from_numpy(self.predictions.astype(np.float64))
@@ -57,9 +55,10 @@ class Library:
         ]
         return list(zip(*columns, strict=True))
 
+    @cached_property
     def best_first(self) -> list[int]:
         """The candidates' places, best first on these examples."""
-        ranks = self.ranks(self.means())
+        ranks = self.ranks(self.means)
         return sorted(range(len(self)), key=lambda m: (*ranks[m], -m), reverse=True)
 
 

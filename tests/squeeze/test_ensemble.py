@@ -78,21 +78,38 @@ def test_weights_count_the_picks() -> None:
 def test_a_sorted_start_is_as_many_of_the_best_as_score_best_together(metric: str) -> None:
     logp, y = library(members=9, examples=150, classes=2, skill=0.7)
     found = Library(logp, y, "classification", metric)
-    order = found.best_first()
+    order = found.best_first
     means = [np.exp(combine(list(logp[order[:n]]), [1] * n, "classification")) for n in range(1, 6)]
     ranks = [found.ranks(torch.tensor(mean[None]).double())[0] for mean in means]
     wanted = max(range(5), key=lambda n: (*ranks[n], -n)) + 1
     assert greedy(found, 5, start=5)[:wanted] == order[:wanted]
 
 
-def test_votes_are_of_selections_that_see_half_of_the_candidates() -> None:
-    logp, y = library(members=10, examples=100, classes=3, skill=1.0)
-    count = votes(Library(logp, y, "classification", "log_loss"), picks=4, seed=0)
+def test_votes_are_of_selections_that_see_the_best_few_and_half_of_the_others() -> None:
+    logp, y = library(members=20, examples=100, classes=3, skill=1.0)
+    found = Library(logp, y, "classification", "log_loss")
+    count = votes(found, picks=4, seed=0)
     assert sum(count.values()) == 20 * 4
-    assert max(count.values()) <= 20 * 4
-    assert count == votes(Library(logp, y, "classification", "log_loss"), picks=4, seed=0)
+    assert count == votes(found, picks=4, seed=0)
     one = Library(logp[:1], y, "classification", "log_loss")
     assert heaviest(votes(one, 3, 0), 5) == {0: 1.0}
+
+
+@pytest.mark.parametrize("others", [1, 7, 31])
+def test_one_that_stands_out_is_not_voted_down_by_bags_without_it(others: int) -> None:
+    logp, y = library(members=others, examples=200, classes=4, skill=0.0)
+    best, _ = library(members=1, examples=200, classes=4, skill=0.0)
+    best[0] = np.log(0.02 / 3)
+    best[0, np.arange(200), y] = np.log(0.98)
+    found = Library(np.concatenate([best, logp]), y, "classification", "log_loss")
+    assert heaviest(votes(found, 5, 0), 5) == {0: 1.0}
+
+
+def test_a_selection_among_some_is_that_of_a_library_of_them() -> None:
+    logp, y = library(members=12, examples=100, classes=3, skill=1.0)
+    some = [1, 4, 5, 9]
+    alone = greedy(Library(logp[some], y, "classification", "accuracy"), 5, start=3)
+    assert greedy(Library(logp, y, "classification", "accuracy"), 5, 3, some) == [some[place] for place in alone]
 
 
 def test_the_heaviest_share_their_votes() -> None:
