@@ -11,6 +11,7 @@ import numpy as np
 
 from hpsearch.folder import Folder
 from hpsearch.prepared import Prepared
+from hpsearch.search import standing
 from hpsearch.search.progress import Reporter
 from hpsearch.squeeze import further
 from hpsearch.squeeze.candidates import Candidate, candidates
@@ -19,20 +20,21 @@ from hpsearch.squeeze.candidates import Candidate, candidates
 def again(
     folder: Folder, prepared: Prepared, trials: Sequence[int], workers: int, report: Reporter
 ) -> list[dict[int, Candidate]]:
-    """Of each new seed, these trials at their best epochs; one that failed is left out."""
-    seeds = prepared.study.squeeze.seeds
-    assert seeds is not None
+    """Of each new seed, these trials at their best epochs; one that failed is left out.
+
+    There are fewer seeds where there would be more trainings than rows are kept of.
+    """
+    asked = prepared.study.squeeze.seeds
+    assert asked is not None
+    seeds = min(asked, max(standing.MOST // len(trials), 1))
     report.note(f"again: the {len(trials)} trials that won, each with {seeds} new seeds")
     runs = [(seed, trial) for seed in range(seeds) for trial in trials]
-    params = [prepared.params(trial) for _, trial in runs]
-    rows = further.train(
-        folder.again, prepared, "again", params, prepared.searched, workers, report, {"runs": runs}
-    )
+    params, arrays = [prepared.params(trial) for _, trial in runs], prepared.searched
+    rows = further.train(folder.again, prepared, "again", params, arrays, workers, report, {"runs": runs})
     found: list[dict[int, Candidate]] = [{} for _ in range(seeds)]
-    for one in candidates(folder.again, rows, prepared.searched):
+    for one in candidates(folder.again, rows, arrays, with_snapshots=False):
         seed, trial = runs[one.trial]
-        if one.kind != "snapshot":
-            found[seed][trial] = one
+        found[seed][trial] = one
     return found
 
 

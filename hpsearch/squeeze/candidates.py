@@ -41,10 +41,16 @@ class Candidate:
     kind: str = "best"
 
     def named(self) -> dict[str, Any]:
-        return {"trial": self.trial, "kind": self.kind, "epoch": self.epoch}
+        """What tells it from all others."""
+        told = {"trial": self.trial, "kind": self.kind, "epoch": self.epoch}
+        if self.kind == "prolonged":
+            told["schedule"] = self.states[0].record.params["schedule"]
+        return told
 
 
-def candidates(folder: Folder, rows: Sequence[dict[str, Any]], arrays: Arrays) -> list[Candidate]:
+def candidates(
+    folder: Folder, rows: Sequence[dict[str, Any]], arrays: Arrays, with_snapshots: bool = True
+) -> list[Candidate]:
     """The finished trials whose rows are on disk, best first by the study's metric, ties by log loss or rmse.
 
     Raises:
@@ -60,7 +66,8 @@ def candidates(folder: Folder, rows: Sequence[dict[str, Any]], arrays: Arrays) -
     except DamagedError as error:
         raise RunError(f"{error}; launch again: it is then set aside, and its trials are trained anew") from None
     kept = [states[row["number"]] for row in best if row["number"] in states]
-    found = [*(_candidate(own, arrays) for own in kept), *(s for own in kept for s in _snapshots(own, arrays))]
+    found = [_candidate(own, arrays) for own in kept]
+    found += [snapshot for own in kept if with_snapshots for snapshot in _snapshots(own, arrays)]
     return best_first(found, arrays)[: standing.MOST]
 
 

@@ -40,10 +40,15 @@ def train(
     """Trains trials with these params to their end, or goes on with it; gives the ledger's rows.
 
     `of` is what they depend on beside the study: where an earlier launch's was another, it is begun anew. `lay`
-    puts what they start from into the folder before anything runs. `evaluate`: epochs from one evaluation to the
-    next, where not the study's; `seed`: where not one for the purpose.
+    puts what they start from into the folder, where it is not there, before anything runs. `evaluate`: epochs from
+    one evaluation to the next, where not the study's; `seed`: where not one for the purpose.
     """
-    _begin_anew_if_changed(folder, {"params": list(params), **of}, lay)
+    whole = json.loads(json.dumps({"params": list(params), **of}))
+    if not _is_of(folder, whole):
+        shutil.rmtree(folder.root, ignore_errors=True)  # the study went on since
+        folder.create()
+    lay()
+    write_json(folder.origin, whole)  # last: until then it is begun anew
     job = Job(
         name=f"{prepared.study.name}-{purpose}", folder=folder, net=prepared.net,
         seed=seed_of(prepared, purpose) if seed is None else seed,
@@ -56,15 +61,9 @@ def train(
     return ledger.read(folder.ledger, job.name)
 
 
-def _begin_anew_if_changed(folder: Folder, of: dict[str, Any], lay: Callable[[], None]) -> None:
-    """Removes what was trained from another start: the study went on since. What it depends on is written last."""
-    of = json.loads(json.dumps(of))
+def _is_of(folder: Folder, of: dict[str, Any]) -> bool:
+    """Whether what lies in the folder began from this."""
     try:
-        same = read_json(folder.origin) == of
+        return bool(read_json(folder.origin) == of)
     except (FileNotFoundError, DamagedError):
-        same = False
-    if not same:
-        shutil.rmtree(folder.root, ignore_errors=True)
-        folder.create()
-        lay()
-        write_json(folder.origin, of)
+        return False

@@ -8,10 +8,12 @@ all before.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from joblib import cpu_count
 
+from hpsearch.errors import DamagedError
 from hpsearch.folder import Folder
 from hpsearch.metrics import PROPER
 from hpsearch.pack import checkpoint
@@ -45,19 +47,20 @@ def prolong(
     report.note(f"prolong: the best {len(best)} trials go on for {share:g} times their epochs, at two rates each")
 
     def lay() -> None:
-        plan = _plan(folder, [one.trial for one, _ in starts], params, prepared, workers)
-        for leg in plan.legs:
-            checkpoint.store(
-                folder.prolonged.rows(leg.leg), [state for trial in leg.trials for state in states[trial]]
-            )
-        plan.write(folder.prolonged.plan)
+        place = folder.prolonged
+        if not place.plan.exists():
+            _plan(folder, [one.trial for one, _ in starts], params, prepared, workers).write(place.plan)
+        for leg in packing.read(place.plan).legs:
+            if leg.after or _is_sound(place.rows(leg.leg)):
+                continue
+            checkpoint.store(place.rows(leg.leg), [state for trial in leg.trials for state in states[trial]])
 
     of = {"from": [one.named() | one.scores for one in best]}
     rows = further.train(
         folder.prolonged, prepared, "prolonged", params, arrays, workers, report, of, lay, seed=prepared.study.seed
     )
-    ended = candidates(folder.prolonged, rows, arrays)
-    found = {one.trial: replace(one, kind="prolonged") for one in ended if one.kind != "snapshot"}
+    ended = candidates(folder.prolonged, rows, arrays, with_snapshots=False)
+    found = {one.trial: replace(one, kind="prolonged") for one in ended}
     proper = PROPER[arrays.target.task]
 
     def is_better(one: Candidate, before: Candidate) -> bool:
@@ -73,6 +76,15 @@ def prolong(
     ]  # fmt: skip
     better = [replace(one, trial=starts[n][0].trial) for n, one in found.items() if is_better(one, starts[n][0])]
     return better, told
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether a rows' file is there and whole; else it is laid anew, since nothing else knows its start."""
+    try:
+        checkpoint.load(path)
+    except (FileNotFoundError, DamagedError):
+        return False
+    return True
 
 
 def _going_on(number: int, states: Sequence[RowState], rate: str, share: float) -> list[RowState]:

@@ -27,7 +27,7 @@ def ladle(library: Sequence[Candidate], net: Net, arrays: Arrays) -> tuple[Candi
         state, *others = candidate.states
         which = snapshots.epochs_of(state.tensors)
         if len(which) > 1 and not others:
-            return candidate, _settled(whole_net(net.factory(), _mean(state, which), arrays, "best"), arrays)
+            return candidate, settled(whole_net(net.factory(), _mean(state, which), arrays, "best"), arrays)
     return None
 
 
@@ -41,7 +41,7 @@ def _mean(state: RowState, epochs: Sequence[int]) -> RowState:
     return RowState(state.record, tensors)
 
 
-def _settled(net: nn.Module, arrays: Arrays) -> nn.Module:
+def settled(net: nn.Module, arrays: Arrays) -> nn.Module:
     """The net, its batch norms with the statistics of its own weights."""
     norms = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     if not norms:

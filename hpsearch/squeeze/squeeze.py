@@ -107,7 +107,7 @@ def squeeze(
         _distil(folder, prepared, result, workers, report)
     if squeezing.seeds is not None:
         report.stage("again")
-        _again(folder, prepared, library[0], members, result, workers, report)
+        _again(folder, prepared, library[0], members, library, result, workers, report)
     if squeezing.refit:
         report.stage("refit")
         _refit(folder, prepared, members, result, workers, report)
@@ -188,21 +188,23 @@ def _again(
     prepared: Prepared,
     best: Candidate,
     members: Sequence[Candidate],
+    library: Sequence[Candidate],
     result: Squeezed,
     workers: int,
     report: Reporter,
 ) -> None:
-    """Adds the best trial and the ensemble with new seeds, of each seed in which all of them finished."""
-    trials = list(dict.fromkeys(one.trial for one in (best, *members)))
+    """Adds the best trial and the ensemble as the search trained them, and with new seeds."""
     assert result.ensemble is not None
-    whole = [found for found in again(folder, prepared, trials, workers, report) if len(found) == len(trials)]
-    weights = result.ensemble["weights"]
-    for seed, found in enumerate(whole):
-        result.teams[f"best again {seed}"] = team_of([found[best.trial]], prepared)
-        result.teams[f"ensemble again {seed}"] = team_of(
-            [found[one.trial] for one in members], prepared, weights, result.ensemble["temperature"]
-        )
-    result.again = {"seeds": len(whole)}
+    weights, temperature = result.ensemble["weights"], result.ensemble["temperature"]
+    plain = {one.trial: one for one in library[::-1] if one.kind not in ("snapshot", "prolonged")}
+    trials = list(dict.fromkeys(one.trial for one in (best, *members)))
+    anew = again(folder, prepared, trials, workers, report)
+    result.again = {}
+    for name, own, shares, t in (("best", [best], [1.0], 1.0), ("ensemble", members, weights, temperature)):
+        whole = [found for found in (plain, *anew) if all(one.trial in found for one in own)]
+        for seed, found in enumerate(whole):
+            result.teams[f"{name} again {seed}"] = team_of([found[one.trial] for one in own], prepared, shares, t)
+        result.again[name] = {"seeds": len(whole) - 1}
 
 
 def _refit(
@@ -213,10 +215,17 @@ def _refit(
     workers: int,
     report: Reporter,
 ) -> None:
-    """Puts the members' refits in the place of the ensemble, which stays as it was before for comparison."""
-    before, (anew, arrays) = result.teams["ensemble"], refit(folder, prepared, members, workers, report)
+    """Puts the members' refits in the place of the ensemble, which stays as it was before for comparison.
+
+    Where a refit failed, the ensemble stays.
+    """
+    before = result.teams["ensemble"]
     assert result.ensemble is not None
-    nets = [net for one in anew for net in nets_of(one, prepared.net, arrays)]
+    try:
+        nets = refit(folder, prepared, members, workers, report)
+    except RunError as error:
+        report.note(f"the ensemble stays as it was chosen: {error}")
+        return
     result.teams["before refit"] = before
     result.teams["ensemble"] = replace(before, nets=nets, weights=result.ensemble["weights"])
 
@@ -235,11 +244,10 @@ def _score(result: Squeezed, prepared: Prepared) -> None:
     if result.student is not None:
         result.student |= scores["student"]
         result.student["alone"] |= scores["alone"]
-    if result.again is not None:
-        metric = prepared.arrays.metric
-        for name in ("best", "ensemble"):
-            seeds = [scores[f"{name} again {seed}"] for seed in range(result.again["seeds"])]
-            result.again[name] = {
-                part: luck(scores[name][part][metric], [one[part][metric] for one in seeds], METRICS[metric].sign)
-                for part in ("validation", "test")
-            }
+    metric, sign = prepared.arrays.metric, METRICS[prepared.arrays.metric].sign
+    for name, told in (result.again or {}).items():
+        won, *anew = [scores[f"{name} again {seed}"] for seed in range(told["seeds"] + 1)]
+        told |= {
+            part: luck(won[part][metric], [one[part][metric] for one in anew], sign)
+            for part in ("validation", "test")
+        }

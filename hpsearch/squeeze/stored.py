@@ -29,19 +29,20 @@ def stored(
     if what == "student":
         members: Sequence[Mapping[str, Any]] = []
         rows = ledger.read(folder.student.ledger, f"{prepared.study.name}-student")
-        library, arrays = candidates(folder.student, rows, prepared.arrays), prepared.arrays
-        found = [one for one in library if one.trial == told["trial"] and one.kind != "snapshot"]
+        arrays = prepared.arrays
+        found = candidates(folder.student, rows, arrays, with_snapshots=False)
+        found = [one for one in found if one.trial == told["trial"]]
     else:
         members = told["members"] if what == "ensemble" else [told]
         arrays = prepared.searched
         library = [*candidates(folder, ledger.read(folder.ledger, prepared.study.name), arrays)]
         library += _prolonged(folder, prepared, summary.get("prolonged"))
         found = [_named(member, library, folder) for member in members]
-        if what == "ensemble" and prepared.study.squeeze.refit:
-            found, arrays = refitted(folder, prepared, found)
     if not found:
         raise UserError(f"{folder.root}: the rows of its {what} are gone; launch its study again")
     team = team_of(found, prepared, told.get("weights", ()), told.get("temperature", 1.0), arrays)
+    if "before_refit" in told:
+        team = replace(team, nets=refitted(folder, prepared, found), weights=told["weights"])
     return team, {**told, "members": [one.named() for one in found] if what == "student" else members}
 
 
@@ -50,15 +51,12 @@ def _prolonged(folder: Folder, prepared: Prepared, told: Sequence[Mapping[str, A
     if not told:
         return []
     rows = ledger.read(folder.prolonged.ledger, f"{prepared.study.name}-prolonged")
-    ended = candidates(folder.prolonged, rows, prepared.searched)
-    return [
-        replace(one, trial=told[one.trial]["trial"], kind="prolonged") for one in ended if one.kind != "snapshot"
-    ]
+    ended = candidates(folder.prolonged, rows, prepared.searched, with_snapshots=False)
+    return [replace(one, trial=told[one.trial]["trial"], kind="prolonged") for one in ended]
 
 
 def _named(member: Mapping[str, Any], library: Sequence[Candidate], folder: Folder) -> Candidate:
-    wanted = {name: member[name] for name in ("trial", "kind", "epoch")}
-    found = next((one for one in library if one.named() == wanted), None)
+    found = next((one for one in library if one.named().items() <= member.items()), None)
     if found is None:
         raise UserError(f"{folder.root}: the row of trial {member['trial']} is gone; launch its study again")
     return found
