@@ -22,11 +22,12 @@ from hpsearch.knobs import of_own
 from hpsearch.metrics import OURS, PROPER, Own
 from hpsearch.nets import own
 from hpsearch.nets.build import Net
+from hpsearch.pack.examples import held_out
 from hpsearch.pack.pretrained import read_weights
 from hpsearch.prepared import Overrides, Prepared
 from hpsearch.space import Space
 from hpsearch.study import Fixed, Search, Study, load_study
-from hpsearch.tryout import try_metric, try_net, try_weights
+from hpsearch.tryout import is_defined, try_metric, try_net, try_weights
 from hpsearch.validate import check_metric, check_names, check_net, check_task
 
 _LEAST_SIDE = 4  # of an image that grows
@@ -116,9 +117,16 @@ def _searched(study: Study, dataset: Dataset, arrays: Arrays, place: str) -> Arr
         rows = np.concatenate([dataset.train.index[dataset.train.own_places], dataset.validation.index])
         group = pd.factorize(dataset.raw.table[split.group].iloc[rows])[0]
     try:
-        return cross_validated(arrays, folds, split.seed, group)
+        found = cross_validated(arrays, folds, split.seed, group)
     except ValueError as error:
         raise UserError(f"{place}: search.folds: cannot cut the rows into {folds}: {error}") from None
+    for number, rows in enumerate(held_out(found.folds if found.folds is not None else np.zeros(0))):
+        if not is_defined(arrays.metric, found.validation.y[rows], arrays.target):
+            raise UserError(
+                f"{place}: search.folds: {arrays.metric} is not defined on the {len(rows)} rows of fold {number}, "
+                "which have too few different answers; name fewer folds"
+            )
+    return found
 
 
 def _cuts(arrays: Arrays, most: int, place: str) -> dict[int, np.ndarray]:

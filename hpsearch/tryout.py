@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from hpsearch.code import Code, fault
+from hpsearch.data.dataset import Target
 from hpsearch.errors import UserError
-from hpsearch.metrics import METRICS
+from hpsearch.metrics import METRICS, OURS
 from hpsearch.nets import own
 from hpsearch.nets.build import build
 from hpsearch.pack.first import last_linear
@@ -25,13 +27,10 @@ def try_metric(prepared: Prepared, code: Code | None) -> None:
         UserError: it fails, or gives no number.
     """
     target, y = prepared.arrays.target, torch.from_numpy(prepared.arrays.validation.y.copy())
-    rows, classes = len(y), target.outputs
-    even = torch.full((1, rows, classes), -math.log(classes))
-    prediction = even if target.task == "classification" else torch.full((1, rows), target.mean).double()
-    metric = prepared.arrays.metric
-    where = f"{prepared.place}: search.metric: {metric}"
+    rows, metric = len(y), prepared.arrays.metric
+    where, prediction = f"{prepared.place}: search.metric: {metric}", _constant(rows, target)
     if code is None:
-        if not bool(METRICS[metric].score(prediction, y).isfinite().all()):
+        if not is_defined(metric, prepared.arrays.validation.y, target):
             raise UserError(
                 f"{where} is not defined on the {rows} validation rows, which have too few different answers; "
                 "split otherwise, or choose another metric"
@@ -48,6 +47,20 @@ def try_metric(prepared: Prepared, code: Code | None) -> None:
         raise UserError(f"{where} failed: {fault(error, code.file)}") from error
     if bool(values.isnan().all()):
         raise UserError(f"{where} gave NaN for a constant prediction and for a random one")
+
+
+def is_defined(metric: str, y: np.ndarray, target: Target) -> bool:
+    """Whether one of our metrics can be told of a constant prediction of these targets."""
+    prediction = _constant(len(y), target)
+    return metric not in OURS or bool(
+        METRICS[metric].score(prediction, torch.from_numpy(y.copy())).isfinite().all()
+    )
+
+
+def _constant(rows: int, target: Target) -> torch.Tensor:
+    if target.task == "regression":
+        return torch.full((1, rows), target.mean).double()
+    return torch.full((1, rows, target.outputs), -math.log(target.outputs))
 
 
 def try_weights(prepared: Prepared, tell: Callable[[str], None]) -> None:

@@ -118,10 +118,16 @@ class Examples:
             orders = [keyed.permutations(keys_K[k : k + 1], len(own))[0] for k, own in enumerate(mine)]
             return np.stack([own[order[: len(self)]] for own, order in zip(mine, orders, strict=True)])
         order_KN = keyed.permutations(keys_K, len(self))
-        if len(self.x) > self.labelled and has_teacher_K.any():
-            all_KN = keyed.permutations(keys_K[has_teacher_K], len(self.x))[:, : len(self)]
-            order_KN[has_teacher_K] = all_KN
+        for k in np.flatnonzero(has_teacher_K) if len(self.x) > self.labelled else ():
+            order_KN[k] = self._half_and_half(keys_K[k : k + 1], order_KN[k])
         return order_KN
+
+    def _half_and_half(self, key: np.ndarray, order_N: np.ndarray) -> np.ndarray:
+        """An epoch of which half has a label, and half, as far as there are so many, a teacher alone; mixed."""
+        pool = keyed.permutations(keyed.fold(key, 1), len(self.x) - self.labelled)[0] + self.labelled
+        taken = pool[: len(order_N) // 2]
+        both = np.concatenate([order_N[: len(order_N) - len(taken)], taken])
+        return both[keyed.permutations(keyed.fold(key, 2), len(both))[0]]
 
     def held_out(self, folds: Sequence[int | None]) -> list[np.ndarray] | None:
         """The places in the validation part of what each row is judged on; None where that is all of it."""

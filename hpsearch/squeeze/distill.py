@@ -113,8 +113,13 @@ def distil(
     student = prepared.study.squeeze.student
     assert student is not None
     params, count = prepared.params(best), student.trials
-    if prepared.net.name in NETS:
+    ours = prepared.net.name in NETS
+    if ours:
         params = smaller(params, prepared.net.factory(), prepared.arrays, student.size)
+    elif student.size < 1:
+        report.note(
+            "distil: the student has the best trial's size, since nobody knows how to narrow a net of your own"
+        )
     space = student_space(prepared.space, params)
     draws = [space.complete(one) for one in student_draws(space, params, count)]
     report.note(f"distil: {count} students of the ensemble, and {count} of the same nets without a teacher")

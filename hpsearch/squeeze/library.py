@@ -64,8 +64,9 @@ class Library:
 
 def combine(predictions: Sequence[np.ndarray], weights: Sequence[float], task: str) -> np.ndarray:
     """The weighted mean of probabilities, as log-probabilities [N, C] float32, or of values [N]."""
-    share = np.asarray(weights, dtype=np.float64) / np.sum(weights)
-    if task == "regression":
-        return np.asarray(np.tensordot(share, np.stack(predictions), 1))
-    mean = np.tensordot(share, np.exp(np.stack(predictions).astype(np.float64)), 1)
-    return np.log(np.maximum(mean, _LEAST)).astype(np.float32)
+    shares = np.asarray(weights, dtype=np.float64) / np.sum(weights)
+    mean = np.zeros(predictions[0].shape)
+    for share, prediction in zip(shares, predictions, strict=True):  # one at a time: there may be many, and large
+        values = prediction.astype(np.float64)
+        mean += share * (values if task == "regression" else np.exp(values))
+    return mean if task == "regression" else np.log(np.maximum(mean, _LEAST)).astype(np.float32)

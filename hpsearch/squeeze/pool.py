@@ -9,7 +9,7 @@ import numpy as np
 
 from hpsearch.data.dataset import Arrays
 
-_SHARE, _MOST = 3, 30_000  # of the training inputs, and in all
+_SHARE, _MOST, _BYTES = 3, 30_000, 1e9  # of the training inputs, in all, and in memory
 _SWAPPED = 0.25  # of the features, on average
 
 
@@ -19,7 +19,7 @@ def mixed(arrays: Arrays, seed: int) -> np.ndarray:
     Parts are features of a table or an array, and a box of an image.
     """
     rng, x = np.random.default_rng(seed), arrays.train.x
-    count = min(_SHARE * len(x), _MOST)
+    count = max(min(_SHARE * len(x), _MOST, int(_BYTES / x[0].nbytes)), 2)
     first, other = x[rng.integers(len(x), size=count)], x[rng.integers(len(x), size=count)]
     half = count // 2
     share = rng.uniform(0.5, 1, size=(half, *(1,) * (x.ndim - 1))).astype(np.float32)

@@ -16,44 +16,13 @@ from hpsearch.prepared import Prepared
 from hpsearch.search.progress import Reporter
 from hpsearch.squeeze import calibrate, distill
 from hpsearch.squeeze.again import again, luck
-from hpsearch.squeeze.calibrate import together
-from hpsearch.squeeze.candidates import Candidate, best_first, candidates, nets_of, predict, score
+from hpsearch.squeeze.candidates import Candidate, best_first, candidates, predict
 from hpsearch.squeeze.evidence import weigh
 from hpsearch.squeeze.library import Library
 from hpsearch.squeeze.prolong import prolong
 from hpsearch.squeeze.refit import refit
 from hpsearch.squeeze.soup import ladle
-
-Scores = dict[str, dict[str, float]]  # of a team, by part and metric
-
-
-@dataclass(frozen=True)
-class Team:
-    """Nets that predict together. `temperature`: of their probabilities, which it makes less sure above 1.
-
-    `judged`: what they predict of the validation part, in cross-validation each of what it has not seen; `truth`:
-    of these examples.
-    """
-
-    nets: Sequence[nn.Module]
-    weights: Sequence[float]
-    temperature: float
-    judged: np.ndarray
-    truth: np.ndarray
-
-    def predict(self, x: np.ndarray, prepared: Prepared) -> np.ndarray:
-        """Log-probabilities [N, C] or values [N]."""
-        target = prepared.arrays.target
-        found = [predict(net, x, target) for net in self.nets]
-        return together(found, self.weights, self.temperature, target.task)
-
-    def scores(self, prepared: Prepared) -> Scores:
-        """The study's metric, and log loss or rmse, on validation and test."""
-        arrays, test = prepared.arrays, prepared.dataset.test
-        return {
-            "validation": score(self.judged, self.truth, arrays.target, arrays.metric),
-            "test": score(self.predict(test.x, prepared), test.y, arrays.target, arrays.metric),
-        }
+from hpsearch.squeeze.team import Team, team_of
 
 
 @dataclass
@@ -98,6 +67,9 @@ def squeeze(
     ensemble, members = choose(library, prepared)
     result = Squeezed(library[0].named(), ensemble, prolonged=prolonged)
     result.teams["best"] = team_of(library[:1], prepared)
+    sure = _temperature(library[0], prepared.searched)
+    result.best["calibrated"] = {"temperature": sure}
+    result.teams["best, calibrated"] = team_of(library[:1], prepared, temperature=sure)
     result.teams["ensemble"] = team_of(members, prepared, ensemble["weights"], ensemble["temperature"])
     result.teams["uncalibrated"] = team_of(members, prepared, ensemble["weights"])
     result.teams["top"] = team_of(library[: squeezing.ensemble], prepared)
@@ -131,20 +103,9 @@ def choose(library: Sequence[Candidate], prepared: Prepared) -> tuple[dict[str, 
     return described, members
 
 
-def team_of(
-    members: Sequence[Candidate],
-    prepared: Prepared,
-    weights: Sequence[float] = (),
-    temperature: float = 1.0,
-    arrays: Arrays | None = None,
-) -> Team:
-    """The members' nets. `arrays`: on which they were trained, where not those of the search."""
-    weights = weights or [1 / len(members)] * len(members)
-    arrays = arrays or prepared.searched
-    nets = [nets_of(member, prepared.net, arrays) for member in members]
-    shares = [weight / len(own) for weight, own in zip(weights, nets, strict=True) for _ in own]
-    judged = together([member.prediction for member in members], weights, temperature, arrays.target.task)
-    return Team([net for own in nets for net in own], shares, temperature, judged, arrays.validation.y)
+def _temperature(one: Candidate, arrays: Arrays) -> float:
+    """Of a single net, by the validation part."""
+    return calibrate.temperature(one.prediction, arrays.validation.y) if arrays.target.classes else 1.0
 
 
 def _soup(library: Sequence[Candidate], prepared: Prepared, result: Squeezed) -> None:
@@ -168,8 +129,7 @@ def _distil(folder: Folder, prepared: Prepared, result: Squeezed, workers: int, 
     )
     arrays, told = prepared.arrays, {}
     for name, one in (("student", student), ("alone", alone)):
-        calibrates = arrays.target.task == "classification"
-        temperature = calibrate.temperature(one.prediction, arrays.validation.y) if calibrates else 1.0
+        temperature = _temperature(one, arrays)
         result.teams[name] = team_of([one], prepared, temperature=temperature, arrays=arrays)
         told[name] = {"trial": one.trial, "temperature": temperature}
     size = {name: _size(result.teams[name].nets[0]) for name in ("student", "best")}
@@ -235,6 +195,7 @@ def _score(result: Squeezed, prepared: Prepared) -> None:
     scores = {name: team.scores(prepared) for name, team in result.teams.items()}
     assert result.ensemble is not None
     result.best |= scores["best"]
+    result.best["calibrated"] |= scores["best, calibrated"]
     result.ensemble |= scores["ensemble"]
     result.ensemble |= {name: scores[name] for name in ("uncalibrated", "top")}
     if "before refit" in result.teams:

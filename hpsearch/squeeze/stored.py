@@ -10,7 +10,7 @@ from hpsearch.prepared import Prepared
 from hpsearch.search import ledger
 from hpsearch.squeeze.candidates import Candidate, candidates
 from hpsearch.squeeze.refit import refitted
-from hpsearch.squeeze.squeeze import Team, team_of
+from hpsearch.squeeze.team import Team, team_of
 
 WHAT = ("ensemble", "student", "best")
 
