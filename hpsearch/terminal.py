@@ -210,6 +210,8 @@ def _number(value: float | None, sign: str = "") -> str:
 
 def _contenders(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     named = [(f"best trial ({summary['best']['trial']})", summary["best"])]
+    if summary["best"].get("calibrated", {}).get("temperature", 1) != 1:
+        named.append(("best trial, calibrated", summary["best"]["calibrated"]))
     if summary["ensemble"] is not None:
         named.append((f"ensemble of {len(summary['ensemble']['members'])}", summary["ensemble"]))
     if summary["student"] is not None:

@@ -127,7 +127,7 @@ class Examples:
         pool = keyed.permutations(keyed.fold(key, 1), len(self.x) - self.labelled)[0] + self.labelled
         taken = pool[: len(order_N) // 2]
         both = np.concatenate([order_N[: len(order_N) - len(taken)], taken])
-        return both[keyed.permutations(keyed.fold(key, 2), len(both))[0]]
+        return np.asarray(both[keyed.permutations(keyed.fold(key, 2), len(both))[0]])
 
     def held_out(self, folds: Sequence[int | None]) -> list[np.ndarray] | None:
         """The places in the validation part of what each row is judged on; None where that is all of it."""

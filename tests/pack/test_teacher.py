@@ -90,7 +90,11 @@ def test_an_example_without_a_label_is_the_teachers_alone(task, pooled, make_par
     keys = np.array([1, 2], dtype=np.uint64)
     order = examples.order(keys, np.array([False, True]), [None, None])
     assert order.shape == (2, len(examples))
-    assert order[0].max() < len(examples) <= order[1].max()
+    assert order[0].max() < len(examples)
+    alone = order[1] >= len(examples)
+    assert alone.sum() == min(40, len(examples) // 2)
+    assert len(np.unique(order[1])) == len(examples)
+    assert 0 < alone[: len(examples) // 2].mean() < 1  # mixed
     places = np.arange(len(examples), len(examples) + 40)[None]
     batch = examples.batch(places)
     outputs = torch.randn(1, 40, arrays.target.outputs, generator=torch.Generator().manual_seed(0)).double()
