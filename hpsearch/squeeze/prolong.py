@@ -102,7 +102,7 @@ def _going_on(number: int, states: Sequence[RowState], rate: str, share: float) 
             replace(
                 state.record, trial=number, params=params, stopped=False, snapshots={}, seconds=0.0, together={}
             ),
-            {name: tensor for name, tensor in state.tensors.items() if not name.startswith("snapshot.")},
+            {n: tensor.clone() for n, tensor in state.tensors.items() if not n.startswith("snapshot.")},
         )
         for state in states
     ]
