@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.metrics import METRICS, OURS
+from hpsearch.metrics import METRICS, OURS, PROPER
 
 _RESAMPLES, _OF_OWN = 1000, 100  # somebody's metric may take long
 _DRAWN = 2e7  # examples of all resamples together, but for the first hundred
@@ -18,6 +18,12 @@ def scores(predictions_K: Tensor, truth: Tensor, metric: str) -> Tensor:
         if metric in OURS:
             raise
         return torch.full((len(predictions_K),), torch.nan, dtype=torch.float64)
+
+
+def score(prediction: np.ndarray, y: np.ndarray, task: str, metric: str) -> dict[str, float]:
+    """The study's metric of one prediction [N, C] or [N], and always log loss or rmse."""
+    predicted, truth = torch.from_numpy(prediction).unsqueeze(0), torch.from_numpy(np.array(y))
+    return {name: float(scores(predicted, truth, name)[0]) for name in dict.fromkeys((metric, PROPER[task]))}
 
 
 def ahead(a: np.ndarray, b: np.ndarray, y: np.ndarray, metric: str) -> float:

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from hpsearch.data.dataset import Arrays
-from hpsearch.intervals import scores
-from hpsearch.metrics import PROPER
+from hpsearch.intervals import score
 from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.examples import held_out
 from hpsearch.search.messages import Outcome
@@ -44,8 +43,11 @@ def _outcome(rows: Sequence[RowState], leg: int, arrays: Arrays) -> Outcome:
     if failure is not None:
         return one
     if first.fold is not None:
-        for record in records:  # known once the tensors are gone
-            record.together = record.together or score(out_of_fold(rows, "best.prediction", arrays), arrays)
+        if not first.together:
+            prediction = out_of_fold(rows, "best.prediction", arrays).numpy()
+            together = score(prediction, arrays.validation.y, arrays.target.task, arrays.metric)
+            for record in records:  # known once the tensors are gone
+                record.together = together
         one = replace(one, scores=dict(first.together), best_epoch=mean_epoch(records))
     return replace(one, value=one.scores[arrays.metric])
 
@@ -63,10 +65,3 @@ def out_of_fold(rows: Sequence[RowState], name: str, arrays: Arrays) -> Tensor:
     parts = [state.tensors[name] for state in rows]
     places = torch.from_numpy(np.concatenate(held_out(arrays.folds)))
     return torch.cat(parts)[places.argsort()]
-
-
-def score(prediction: Tensor, arrays: Arrays) -> dict[str, float]:
-    """The study's metric, and log loss or rmse, on the validation part."""
-    truth = torch.from_numpy(np.array(arrays.validation.y))
-    names = dict.fromkeys((arrays.metric, PROPER[arrays.target.task]))
-    return {name: float(scores(prediction.unsqueeze(0), truth, name)[0]) for name in names}

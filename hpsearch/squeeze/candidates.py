@@ -12,7 +12,7 @@ from torch.nn.functional import log_softmax
 from hpsearch.data.dataset import Arrays, Target
 from hpsearch.errors import DamagedError, RunError
 from hpsearch.folder import Folder
-from hpsearch.intervals import scores
+from hpsearch.intervals import score
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.nets.build import Net
 from hpsearch.pack import checkpoint, snapshots
@@ -20,7 +20,6 @@ from hpsearch.pack.best import rank
 from hpsearch.pack.net import whole_net
 from hpsearch.search import standing
 from hpsearch.search.outcomes import by_trial, mean_epoch, out_of_fold
-from hpsearch.search.outcomes import score as score_of
 from hpsearch.search.shelf import Shelf
 
 
@@ -96,9 +95,11 @@ def _snapshots(states: Sequence[checkpoint.RowState], arrays: Arrays) -> list[Ca
     for epoch in sorted(set.intersection(*taken)):
         if all(epoch == best for best in known):
             continue
-        prediction = out_of_fold(states, f"snapshot.{epoch}.prediction", arrays)
-        scores = records[0].snapshots[str(epoch)] if records[0].fold is None else score_of(prediction, arrays)
-        found.append(Candidate(records[0].trial, epoch, tuple(states), prediction.numpy(), scores, "snapshot"))
+        prediction = out_of_fold(states, f"snapshot.{epoch}.prediction", arrays).numpy()
+        scores = records[0].snapshots[str(epoch)]
+        if records[0].fold is not None:
+            scores = score(prediction, arrays.validation.y, arrays.target.task, arrays.metric)
+        found.append(Candidate(records[0].trial, epoch, tuple(states), prediction, scores, "snapshot"))
     return found
 
 
@@ -116,10 +117,3 @@ def predict(net: nn.Module, x: np.ndarray, target: Target) -> np.ndarray:
     if target.task == "classification":
         return log_softmax(outputs, dim=-1).numpy()
     return (outputs.squeeze(-1).double() * target.std + target.mean).numpy()
-
-
-def score(prediction: np.ndarray, y: np.ndarray, target: Target, metric: str) -> dict[str, float]:
-    """The study's metric, and always log loss or rmse; NaN where a metric of the user's own has none of these."""
-    predicted, truth = torch.from_numpy(prediction).unsqueeze(0), torch.from_numpy(np.array(y))
-    names = dict.fromkeys((metric, PROPER[target.task]))
-    return {name: float(scores(predicted, truth, name)[0]) for name in names}

@@ -60,8 +60,3 @@ def top(library: Library, count: int) -> Shares:
     """The best few alone, each with the same weight."""
     best = library.best_first[:count]
     return dict.fromkeys(best, 1 / len(best))
-
-
-def weights_of(picks: Sequence[int]) -> Shares:
-    """Members in the order of their first pick, with their shares."""
-    return {member: picks.count(member) / len(picks) for member in dict.fromkeys(picks)}

@@ -6,6 +6,7 @@ from typing import Any
 from hpsearch.errors import DamagedError, RunError
 from hpsearch.files import finite, write_json
 from hpsearch.folder import Folder
+from hpsearch.intervals import score
 from hpsearch.metrics import METRICS
 from hpsearch.pack import checkpoint
 from hpsearch.prepared import Prepared
@@ -13,7 +14,7 @@ from hpsearch.search import standing
 from hpsearch.search.progress import Reporter
 from hpsearch.search.shelf import Shelf
 from hpsearch.squeeze.calibrate import together
-from hpsearch.squeeze.candidates import Candidate, score
+from hpsearch.squeeze.candidates import Candidate
 from hpsearch.squeeze.squeeze import Squeezed, choose
 
 
@@ -70,6 +71,6 @@ def _scores(
     truth = {"validation": arrays.validation.y, "test": test.y}
     task = arrays.target.task
     return {
-        part: score(together(found, weights, temperature, task), truth[part], arrays.target, arrays.metric)
+        part: score(together(found, weights, temperature, task), truth[part], task, arrays.metric)
         for part, found in predictions.items()
     }

@@ -7,9 +7,10 @@ import numpy as np
 from torch import nn
 
 from hpsearch.data.dataset import Arrays
+from hpsearch.intervals import score
 from hpsearch.prepared import Prepared
 from hpsearch.squeeze.calibrate import together
-from hpsearch.squeeze.candidates import Candidate, nets_of, predict, score
+from hpsearch.squeeze.candidates import Candidate, nets_of, predict
 
 Scores = dict[str, dict[str, float]]  # of a team, by part and metric
 
@@ -38,8 +39,8 @@ class Team:
         """The study's metric, and log loss or rmse, on validation and test."""
         arrays, test = prepared.arrays, prepared.dataset.test
         return {
-            "validation": score(self.judged, self.truth, arrays.target, arrays.metric),
-            "test": score(self.predict(test.x, prepared), test.y, arrays.target, arrays.metric),
+            "validation": score(self.judged, self.truth, arrays.target.task, arrays.metric),
+            "test": score(self.predict(test.x, prepared), test.y, arrays.target.task, arrays.metric),
         }
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 
-from hpsearch.squeeze.ensemble import greedy, heaviest, top, votes, weights_of
+from hpsearch.squeeze.ensemble import greedy, heaviest, top, votes
 from hpsearch.squeeze.library import Library, combine
 
 RNG = np.random.default_rng(0)
@@ -65,13 +65,9 @@ def test_probabilities_are_averaged_by_weight() -> None:
 def test_a_greedy_regression_is_at_least_as_good_as_its_best_member() -> None:
     y = RNG.normal(size=100)
     values = y + RNG.normal(size=(6, 100))
-    shares = weights_of(greedy(Library(values, y, "regression", "rmse"), 5))
+    shares = heaviest(Counter(greedy(Library(values, y, "regression", "rmse"), 5)), 5)
     team = combine([values[m] for m in shares], list(shares.values()), "regression")
     assert root_mean_squared_error(y, team) <= min(root_mean_squared_error(y, v) for v in values)
-
-
-def test_weights_count_the_picks() -> None:
-    assert weights_of([3, 1, 3, 3]) == {3: 0.75, 1: 0.25}
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss", "auroc"])
@@ -134,6 +130,9 @@ def test_an_ensemble_with_the_cures_overfits_less_than_a_plain_one() -> None:
         logp = (logits - np.log(np.exp(logits).sum(-1, keepdims=True))).astype(np.float32)
         found = Library(logp, y, "classification", "accuracy")
         chosen, fresh = found.on(np.arange(60)), found.on(np.arange(60, 1060))
-        for kept, shares in ((plain, weights_of(greedy(chosen, 5))), (cured, heaviest(votes(chosen, 5, seed), 5))):
+        for kept, shares in (
+            (plain, heaviest(Counter(greedy(chosen, 5)), 5)),
+            (cured, heaviest(votes(chosen, 5, seed), 5)),
+        ):
             kept.append(fresh.ranks(torch.tensor(np.exp(fresh.together(shares)[None])).double())[0][0])
     assert np.mean(cured) > np.mean(plain)
