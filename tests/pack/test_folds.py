@@ -8,11 +8,11 @@ import torch
 
 from hpsearch.data.dataset import Arrays, Part
 from hpsearch.data.folds import cross_validated
+from hpsearch.intervals import score
 from hpsearch.nets.build import NETS
 from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.train import Pack, Settings
 from hpsearch.search.outcomes import outcomes
-from hpsearch.squeeze.candidates import score
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_trials_value_is_of_what_each_row_has_not_seen(folded, make_params) ->
     prediction = np.full((len(arrays.validation.y), 3), np.nan, dtype=np.float32)
     for state in pack.done:
         prediction[arrays.folds == state.record.fold] = state.tensors["best.prediction"].numpy()
-    assert found.scores == pytest.approx(score(prediction, arrays.validation.y, arrays.target, arrays.metric))
+    assert found.scores == pytest.approx(score(prediction, arrays.validation.y, arrays.target.task, arrays.metric))
     assert found.value == found.scores[arrays.metric]
     thinned = [RowState(state.record, {}) for state in pack.done]
     assert outcomes(thinned, 0, arrays)[7].scores == found.scores
