@@ -152,7 +152,7 @@ class Student(_Strict):
 
 
 def _unless_off(entry: Any) -> Any:
-    return None if entry == "off" else entry
+    return None if entry == "off" or entry is False else entry
 
 
 class Squeeze(_Strict):

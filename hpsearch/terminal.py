@@ -215,7 +215,9 @@ def _contenders(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     if summary["ensemble"] is not None:
         named.append((f"ensemble of {len(summary['ensemble']['members'])}", summary["ensemble"]))
     if summary["student"] is not None:
-        named += [("student", summary["student"]), ("student's net alone", summary["student"]["alone"])]
+        student = summary["student"]
+        share = f", {student['share']:.0%} of the size" if "share" in student else ""
+        named += [(f"student{share}", student), ("student's net alone", student["alone"])]
     return named
 
 

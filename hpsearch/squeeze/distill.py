@@ -25,6 +25,7 @@ from hpsearch.space import Parameter, Space, draw
 from hpsearch.squeeze import further, pool
 from hpsearch.squeeze.candidates import Candidate, candidates
 
+_NARROWEST = 4
 Teach = Callable[[np.ndarray], np.ndarray]  # inputs to log-probabilities [N, C], or values [N]
 
 _TEACHING = (
@@ -75,7 +76,8 @@ def taught(arrays: Arrays, teach: Teach, seed: int, unlabelled: np.ndarray | Non
 def smaller(params: Mapping[str, Any], factory: Factory, arrays: Arrays, share: float) -> dict[str, Any]:
     """The params with the largest width at which a net of ours has at most this share of its parameters.
 
-    Of a net without a width, and where the narrowest is too large, the params as they are or with a width of 1.
+    It stops at a width of four, larger than asked for or not: where embeddings or pixels make most of a net, no
+    width would do, and a net of one unit learns nothing. Params without a width stay as they are.
     """
     params, shape = dict(params), front_of(params, arrays)[1]
 
@@ -85,7 +87,7 @@ def smaller(params: Mapping[str, Any], factory: Factory, arrays: Arrays, share: 
 
     if "width" not in params:
         return params
-    low, high = 1, int(params["width"])
+    low, high = min(_NARROWEST, int(params["width"])), int(params["width"])
     goal = share * size(high)
     while low < high:  # the largest width that is small enough
         middle = (low + high + 1) // 2

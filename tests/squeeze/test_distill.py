@@ -68,6 +68,7 @@ def test_a_student_is_as_wide_as_its_share_of_the_parameters_allows(share: float
         return sum(parameter.numel() for parameter in net.parameters())
 
     width = smaller(params, NETS["mlp"], arrays, share)["width"]
-    assert size(width) <= share * size(64) or width == 1
+    assert size(width) <= share * size(64) or width == 4
     assert width == 64 or size(width + 1) > share * size(64)
+    assert smaller(params, NETS["mlp"], arrays, 0.001)["width"] == 4
     assert smaller({**params, "width": 1}, NETS["mlp"], arrays, 0.1)["width"] == 1
