@@ -33,8 +33,8 @@ def check_names(study: Study, place: str, takes: Takes | None = None) -> Space:
         knobs = of_net(study.net) if takes is None else _of_own(study, takes, place)
         _check_known(study, knobs, takes, place)
         _check_companions(study, place)
-        _check_folds(study, place)
     space = read_space(study, knobs, place)
+    _check_folds(study, space, place)
     if takes is not None:
         _check_defaults(space, takes, place)
     if study.objective is None:
@@ -54,14 +54,16 @@ def _check_companions(study: Study, place: str) -> None:
         raise UserError(f"{place}: params.extra_weight: is for extra training data: data.extra")
 
 
-def _check_folds(study: Study, place: str) -> None:
+def _check_folds(study: Study, space: Space, place: str) -> None:
     """What would look at rows that are held out, or has no place in cross-validation."""
-    if study.search.folds is None:
+    if study.search.folds is None or study.objective is not None:
         return
     for name in ("features", "pieces", "train_share"):
-        if name in study.params:
+        known = any(parameter.name == name for parameter in space.parameters)
+        if known and {space.lowest(name), space.highest(name)} != {KNOBS[name].off}:
             raise UserError(
-                f"{place}: params.{name}: looks at rows that search.folds hold out; leave one of them out"
+                f"{place}: params.{name}: looks at rows that search.folds hold out; leave out search.folds, or "
+                f"write {name}: off"
             )
     for key, value in (("data.weight", study.data.weight), ("data.split.time", study.data.split.time)):
         if value is not None:

@@ -190,7 +190,10 @@ def test_the_export_of_a_cross_validated_ensemble_has_every_folds_net(folded: Fo
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("params: {pieces: 4}", "params.pieces: looks at rows that search.folds hold out"),
+        (
+            "params: {pieces: 4}",
+            "params.pieces: looks at rows that search.folds hold out; leave out",
+        ),
         ("params: {train_share: 0.5}", "params.train_share: looks at rows"),
         ("search: {folds: 1}", "search.folds: must be at least 2, got 1"),
         ("squeeze: {prolong: 0}", "squeeze.prolong: must be above 0, got 0"),
