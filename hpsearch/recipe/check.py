@@ -1,10 +1,14 @@
 """Runs the checks: on the data, then on the training set-up, each with its verdict."""
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+import torch
+from threadpoolctl import threadpool_limits
 
 from hpsearch.errors import UserError, choices
 from hpsearch.nets.build import NETS
@@ -138,7 +142,8 @@ def _looked(check: Check, prepared: Prepared, benches: dict[str, Any]) -> Findin
     try:
         if check.of not in benches:
             benches[check.of] = view(prepared) if check.of == "data" else Bench(prepared)
-        return check.look(benches[check.of])
+        with _threads(benches[check.of]):
+            return check.look(benches[check.of])
     except UserError:
         raise
     except Exception as error:
@@ -155,6 +160,21 @@ def _looked(check: Check, prepared: Prepared, benches: dict[str, Any]) -> Findin
             "a run to its end",
             "look at what the net does in training",
         )
+
+
+@contextmanager
+def _threads(bench: Any) -> Iterator[None]:
+    """One, but for large nets: small products gain nothing by a second, which on a busy machine is waited for."""
+    if isinstance(bench, Bench) and bench.size.cut > 1:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def to_json(found: Mapping[str, Finding], accepted: Mapping[str, str]) -> list[dict[str, Any]]:
