@@ -5,6 +5,7 @@ Each takes predictions and targets and gives float64 [K]. For classification a p
 units. Definitions are scikit-learn's.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,7 @@ class Metric:
     take: Callable[[Tensor, Tensor], Tensor] | None
     task: str  # classification, regression, or any
     direction: str  # maximize or minimize
+    bounds: tuple[float, float] = (-math.inf, math.inf)  # between which every score lies
 
     def score(self, prediction_K: Tensor, target: Tensor) -> Tensor:
         """Of each row's predictions, float64 [K]."""
@@ -104,14 +106,14 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric(accuracy, "classification", "maximize"),
-    "balanced_accuracy": Metric(balanced_accuracy, "classification", "maximize"),
-    "auroc": Metric(auroc, "classification", "maximize"),
-    "log_loss": Metric(log_loss, "classification", "minimize"),
-    "f1": Metric(f1, "classification", "maximize"),
-    "rmse": Metric(rmse, "regression", "minimize"),
-    "mae": Metric(mae, "regression", "minimize"),
-    "r2": Metric(r2, "regression", "maximize"),
+    "accuracy": Metric(accuracy, "classification", "maximize", (0, 1)),
+    "balanced_accuracy": Metric(balanced_accuracy, "classification", "maximize", (0, 1)),
+    "auroc": Metric(auroc, "classification", "maximize", (0, 1)),
+    "log_loss": Metric(log_loss, "classification", "minimize", (0, math.inf)),
+    "f1": Metric(f1, "classification", "maximize", (0, 1)),
+    "rmse": Metric(rmse, "regression", "minimize", (0, math.inf)),
+    "mae": Metric(mae, "regression", "minimize", (0, math.inf)),
+    "r2": Metric(r2, "regression", "maximize", (-math.inf, 1)),
 }
 
 OURS = tuple(METRICS)  # without those that a study registers

@@ -30,8 +30,8 @@ def write_study(source: str, target: str | None, out: Path | None, told: Mapping
     told = told or {}
     if names_code(source):
         raise UserError(f"{source}: is a loader of your own, and init reads files; docs/own.md has such a study")
-    name = _name(source)
-    path = out or Path(f"{name}.yaml")
+    path = out or Path(f"{_name(source)}.yaml")
+    name = _name(path.name)  # two sets in files of one name have run folders of their own
     if path.exists():
         raise UserError(f"{path}: is there already; give --out another name")
     if not path.parent.is_dir():

@@ -149,6 +149,7 @@ class Resources(_Strict):
 class Student(_Strict):
     trials: Annotated[int, Field(ge=1, le=50)] = 8
     size: Annotated[float, Field(gt=0, le=1)] = 0.25  # its parameters, as a share of the best trial's
+    longer: Annotated[float, Field(ge=1, le=100)] | None = None  # times a trial's epochs; else by its steps
 
 
 def _unless_off(entry: Any) -> Any:
@@ -161,6 +162,15 @@ class Squeeze(_Strict):
     student: Annotated[Student | None, BeforeValidator(_unless_off)] = Student()
     refit: bool = False
     seeds: Annotated[Annotated[int, Field(ge=1, le=20)] | None, BeforeValidator(_unless_off)] = None
+
+
+def _says_why(entry: Any) -> Any:
+    if not isinstance(entry, str) or not entry.strip():
+        raise ValueError("must be a sentence that says why the finding is accepted")
+    return entry
+
+
+Reason = Annotated[str, BeforeValidator(_says_why)]
 
 
 class Human(_Strict):
@@ -188,7 +198,7 @@ class Study(_Strict):
     resources: Resources = Resources()
     squeeze: Squeeze = Squeeze()
     human: Human | None = None
-    accept: dict[str, str] = {}  # findings of the checks that are true and known, by their ids: why
+    accept: dict[str, Reason] = {}  # findings of the checks that are true and known, by their ids: why
 
     @model_validator(mode="after")
     def _has_data(self) -> "Study":

@@ -84,7 +84,7 @@ class Verdicts:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._counts = dict.fromkeys(_COLOURS, 0)
+        self._counts, self._accepted = dict.fromkeys(_COLOURS, 0), dict.fromkeys(_COLOURS, 0)
         self._now: Status | None = None
 
     def __enter__(self) -> "Verdicts":
@@ -97,8 +97,13 @@ class Verdicts:
         if self._now is not None:
             self._now.stop()
         if any(self._counts.values()):
-            told = ", ".join(f"{count} {word}" for word, count in self._counts.items() if count)
-            self.console.print(Text(told))
+            told = [f"{count} {word}{self._of_these(word)}" for word, count in self._counts.items() if count]
+            stopped = "" if kind is None else "; stopped before the others, and nothing is written"
+            self.console.print(Text(", ".join(told) + stopped))
+
+    def _of_these(self, word: str) -> str:
+        count = self._accepted[word]
+        return f" ({count} accepted)" if count else ""
 
     def note(self, text: str) -> None:
         self.console.print(Text(text), soft_wrap=True)
@@ -109,6 +114,7 @@ class Verdicts:
 
     def tell(self, name: str, finding: Finding, accepted: str | None) -> None:
         self._counts[finding.verdict] += 1
+        self._accepted[finding.verdict] += accepted is not None
         word = (f"{finding.verdict:5}", _COLOURS[finding.verdict])
         self.console.print(Text.assemble(word, f"{name:15}", finding.measured))
         if finding.expected and finding.verdict != "pass":

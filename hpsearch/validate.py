@@ -189,7 +189,16 @@ def check_task(
     for loss in _losses(study):
         if loss not in LOSSES[task]:
             raise UserError(f"{place}: params.loss: {loss!r} is not for {task}; {choices(LOSSES[task])}")
+    _check_human(study, metric, place)
     return metric
+
+
+def _check_human(study: Study, metric: str, place: str) -> None:
+    """A score that the metric cannot have, such as 95 for 0.95."""
+    score = None if study.human is None else study.human.score
+    low, high = METRICS[metric].bounds
+    if score is not None and not low <= score <= high:
+        raise UserError(f"{place}: human.score: {metric} lies between {low:g} and {high:g}, got {score:g}")
 
 
 def _losses(study: Study) -> list[Any]:

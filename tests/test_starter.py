@@ -134,3 +134,10 @@ def test_what_cannot_be_read_is_told_and_nothing_written(
     assert init(monkeypatch, *arguments) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.glob("*.yaml"))
+
+
+def test_a_study_has_the_name_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pd.DataFrame({"a": np.arange(40.0), "y": np.tile(["p", "q"], 20)}).to_csv("data.csv", index=False)
+    assert not init(monkeypatch, "data.csv", "--target", "y", "--out", "cars.yaml")
+    assert prepare(Path("cars.yaml")).study.name == "cars"

@@ -59,6 +59,9 @@ def share_of(arrays: Arrays, share: float, seed: int) -> np.ndarray | None:
     return np.concatenate([np.sort(order[: max(round(share * own), 1)]), np.arange(own, count)])
 
 
+_LABELLED = 4  # one example in so many, where a teacher speaks of others too
+
+
 def held_out(folds: np.ndarray) -> list[np.ndarray]:
     """The places of each fold's examples."""
     return [np.flatnonzero(folds == fold) for fold in range(folds.max() + 1)]
@@ -119,13 +122,13 @@ class Examples:
             return np.stack([own[order[: len(self)]] for own, order in zip(mine, orders, strict=True)])
         order_KN = keyed.permutations(keys_K, len(self))
         for k in np.flatnonzero(has_teacher_K) if len(self.x) > self.labelled else ():
-            order_KN[k] = self._half_and_half(keys_K[k : k + 1], order_KN[k])
+            order_KN[k] = self._with_pool(keys_K[k : k + 1], order_KN[k])
         return order_KN
 
-    def _half_and_half(self, key: np.ndarray, order_N: np.ndarray) -> np.ndarray:
-        """An epoch of which half has a label, and half, as far as there are so many, a teacher alone; mixed."""
+    def _with_pool(self, key: np.ndarray, order_N: np.ndarray) -> np.ndarray:
+        """An epoch of which a quarter has a label; the rest, as far as there are so many, a teacher alone."""
         pool = keyed.permutations(keyed.fold(key, 1), len(self.x) - self.labelled)[0] + self.labelled
-        taken = pool[: len(order_N) // 2]
+        taken = pool[: len(order_N) - len(order_N) // _LABELLED]
         both = np.concatenate([order_N[: len(order_N) - len(taken)], taken])
         return np.asarray(both[keyed.permutations(keyed.fold(key, 2), len(both))[0]])
 

@@ -56,7 +56,7 @@ def floor(bench: Bench) -> Finding:
     return judged(
         False,
         high is not None and high < fitting.width,
-        f"{told}; the floor is width {fitting.width}"
+        f"{told}; its floor is width {fitting.width}"
         + (f", the search has {low} to {high}" if low is not None else ""),
         "the search's widest net at the floor or above",
         "a net that cannot fit the training part cannot show what regularization gains: raise width",
@@ -99,4 +99,5 @@ def _told(rungs: tuple[Rung, ...], bench: Bench) -> str:
 
     shown = ", ".join(f"{rung.width}: {rung.loss:.3g}{right(rung)}" for rung in rungs)
     short = bench.with_plain(rungs[-1].width).size.told
-    return f"training loss by width, depth {rungs[0].depth}: {shown}" + (f" ({short})" if short else bench.of)
+    told = f"training loss of the plain {bench.plain_net} by width, depth {rungs[0].depth}: {shown}"
+    return told + (f" ({short})" if short else bench.of)

@@ -90,15 +90,25 @@ CHECKS: dict[str, Check] = {
 
 
 def chosen(only: Sequence[str], place: str = "--only") -> list[str]:
-    """The checks of these ids; an id without a word has all of its row.
+    """The checks of these ids, in any case; an id without a word has all of its row, a letter all of its stage.
 
     Raises:
         UserError: there is none of an id.
     """
+    wanted = {name.lower() for name in only}
     for name in only:
-        if not any(known == name or known.split(".")[0] == name for known in CHECKS):
-            raise UserError(f"{place}: there is no check {name!r}; {choices(CHECKS)}")
-    return [known for known in CHECKS if not only or {known, known.split(".")[0]} & set(only)]
+        if not any(name.lower() in _names(known) for known in CHECKS):
+            stages = list(dict.fromkeys(part for known in CHECKS for part in (known[0], known.split(".")[0])))
+            raise UserError(
+                f"{place}: there is no check {name!r}; choose from {', '.join(stages)}, or one of theirs, such as "
+                "D2.near"
+            )
+    return [known for known in CHECKS if not only or _names(known) & wanted]
+
+
+def _names(known: str) -> set[str]:
+    """What a check is called: D2.near, D2 and D."""
+    return {known.lower(), known.split(".")[0].lower(), known[0].lower()}
 
 
 def require_known(accepted: Mapping[str, str], place: str) -> None:

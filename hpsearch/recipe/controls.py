@@ -33,13 +33,14 @@ def inputs_matter(bench: Bench) -> Finding:
         nothing,
         not low > 0 or not worst > 0 or not (mixed - real).mean() > 0,
         f"validation {bench.proper} {real.mean():.4g} on real inputs, {zeroed.mean():.4g} on zeroed ones, "
-        f"{mixed.mean():.4g} with shuffled labels{bench.of}",
-        f"real inputs better than zeroed ones; by {mean:+.3g} (98 % {low:+.3g} to {high:+.3g}, {len(real)} seeds) "
-        "and beyond the chance of the validation rows",
+        f"{mixed.mean():.4g} with shuffled labels; real ones better than zeroed ones by {mean:+.3g} "
+        f"(98 % {low:+.3g} to {high:+.3g}, {len(real)} seeds){bench.of}",
+        "real inputs surely better than zeroed ones, beyond the chance of the validation rows",
         "nothing is learnt from the inputs: labels may be shuffled or belong to other rows, inputs may be lost on "
         "their way, or they do not tell the target"
         if nothing
-        else "hardly anything is learnt from the inputs in a short run: the signal is weak, or the rate is",
+        else "hardly anything is learnt from the inputs in a short run: labels may belong to other rows, "
+        "the signal may be weak, or the rate low",
         picture=pictures.lines(
             {name: run.curve for name, run in runs.items()}, "evaluation", f"validation {bench.proper}"
         ),

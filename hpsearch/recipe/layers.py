@@ -142,7 +142,9 @@ def _first_layer(bench: Bench, weight: np.ndarray) -> Draw:
         return pictures.images(weight, [str(i) for i in range(len(weight))])
     if len(shape) == 3 and weight.shape[1] == np.prod(shape):
         return pictures.images(weight.reshape(-1, *shape), [str(i) for i in range(len(weight))])
-    return pictures.heat(weight.reshape(len(weight), -1), [str(i) for i in range(weight.shape[1])], "unit")
+    return pictures.heat(
+        weight.reshape(len(weight), -1), [str(i) for i in range(weight.shape[1])], "unit", "weight"
+    )
 
 
 def _counting(counts: dict[str, np.ndarray], name: str, module: nn.Module) -> Callable[..., None]:

@@ -39,11 +39,13 @@ def learning_curve(bench: Bench) -> Finding:
     twice = 2 * sizes[-1]
     now, low, middle, high = doubled(np.array(sizes), np.array(scores), twice)
     told = ", ".join(f"{size} rows {score.mean():.4g}" for size, score in zip(sizes, scores, strict=True))
+    more = f"{twice} rows would give {middle:.4g} ({low:.4g} to {high:.4g} by seeds), now {now:.4g}"
+    if not middle < now:  # no power law goes through scores that do not fall steadily
+        more = f"no clear trend, so nothing is promised of {twice} rows"
     return judged(
         False,
         False,
-        f"validation {bench.proper}: {told}{bench.of}; {twice} rows would give {middle:.4g} "
-        f"({low:.4g} to {high:.4g} by seeds), now {now:.4g}",
+        f"validation {bench.proper}: {told}{bench.of}; {more}",
         "told, not judged",
         "",
         picture=pictures.lines(

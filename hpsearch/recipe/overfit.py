@@ -40,7 +40,7 @@ def one_batch(bench: Bench) -> Finding:
         f"{_RATES[best]:g}; label→prediction: {', '.join(map('→'.join, pairs))}",
         f"below {_LEARNT:g} of it",
         "a net that cannot learn a few rows by heart has a fault: a softmax before the loss, frozen weights, dead "
-        "units, or inputs that are all the same",
+        "units, examples that mix (R12), or inputs that are all the same",
         bench.arrays.train.index[few],
         _picture(bench, few, pairs),
     )

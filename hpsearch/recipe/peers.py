@@ -1,6 +1,7 @@
 """R14: baselines that anybody has in a minute, and that a net must beat."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,21 +38,40 @@ def beaten(bench: Bench) -> Finding:
         by = bench.metric if bench.metric in OURS else bench.proper
         return ahead_95(ours.numpy(), peers[name].numpy(), truth, by)[1] < 0
 
-    low, high = ahead_95(ours.numpy(), peers["constant"].numpy(), truth, bench.proper)
-    lost = [name for name in ("linear", "neighbours") if name in peers and behind(name)]
+    def over_constant(predicted: torch.Tensor) -> tuple[float, float]:
+        return ahead_95(predicted.numpy(), peers["constant"].numpy(), truth, bench.proper)
+
+    low, high = over_constant(ours)
+    others = [name for name in ("linear", "neighbours") if name in peers]
+    lost = [name for name in others if behind(name)]
+    able = [name for name in others if over_constant(peers[name])[0] > 0]
     nothing = not high > 0 and bench.is_full
     return judged(
         nothing,
         bool(lost) or not low > 0,
-        f"validation {bench.metric}: " + ", ".join(f"{n} {s:.4g}" for n, s in scores.items()) + bench.of,
-        f"the baseline ahead of the constant: by {bench.proper} {low:+.3g} to {high:+.3g} (95 %)",
-        "the net is no better than a constant: it has learnt nothing from its inputs"
-        if nothing
-        else f"{' and '.join(lost)} did better than the plain net in a short run: the search's best has to beat "
-        "that too, else take the simpler one"
-        if lost
-        else "hardly ahead of a constant: the signal is weak, or the validation part is small",
-    )
+        f"validation {bench.metric}: " + ", ".join(f"{n} {s:.4g}" for n, s in scores.items())
+        + f"; the baseline ahead of the constant by {bench.proper} {low:+.3g} to {high:+.3g} (95 %){bench.of}",
+        "the baseline ahead of the constant",
+        _advice(nothing, low > 0, lost, able),
+    )  # fmt: skip
+
+
+def _advice(nothing: bool, sure: bool, lost: Sequence[str], able: Sequence[str]) -> str:
+    if not sure and not able:
+        return (
+            "nothing is surely better than a constant, neither the net nor linear nor neighbours: labels may be "
+            "shuffled or belong to other rows, or the inputs do not tell the target; a search will not mend that"
+        )
+    if nothing:
+        return (
+            f"the net is no better than a constant, and {' and '.join(able)} is: it learns nothing from its inputs"
+        )
+    if lost:
+        return (
+            f"{' and '.join(lost)} did better than the baseline in a short run: the search's best has to beat "
+            "that too, else take the simpler one"
+        )
+    return "hardly ahead of a constant: the signal is weak, or the validation part is small"
 
 
 def _best_on_other_half(runs_KN: torch.Tensor, y: torch.Tensor, metric: Metric) -> torch.Tensor:

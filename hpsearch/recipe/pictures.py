@@ -97,7 +97,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Draw:
     return draw
 
 
-def heat(values: np.ndarray, across: Sequence[str], up: str) -> Draw:
+def heat(values: np.ndarray, across: Sequence[str], up: str, label: str) -> Draw:
     """A matrix as colours, blue below zero and red above."""
 
     def draw(figure: "Figure") -> None:
@@ -109,7 +109,8 @@ def heat(values: np.ndarray, across: Sequence[str], up: str) -> Draw:
                 np.arange(len(across)), [_plain(name, 15) for name in across], rotation=60, ha="right", fontsize=7
             )
         axes.set_ylabel(up)
-        figure.colorbar(shown)
+        axes.set_xlabel("input")
+        figure.colorbar(shown, label=label)
 
     return draw
 

@@ -62,6 +62,8 @@ def require_passed(
     if known is None:
         look(prepared, folder, about, (), lambda *_: None, begin)
         known = read_json(folder.check)
+    else:
+        note("checks: as check.json has them, since neither the data nor the net nor the code have changed")
     accepted = prepared.study.accept
     check.require_known(accepted, prepared.place)
     for entry in known:
@@ -72,11 +74,18 @@ def require_passed(
     note("checks: " + ", ".join(f"{count} {word}" for word, count in _counts(known).items() if count))
     stopping = [e for e in known if e["verdict"] == "fail" and e["id"] not in accepted]
     if stopping:
-        names, first = ", ".join(entry["id"] for entry in stopping), stopping[0]
+        names, first = [entry["id"] for entry in stopping], stopping[0]
         raise CheckError(
-            f"{prepared.place}: {len(stopping)} checks failed: {names}; {first['id']}: {first['advice']}. "
+            f"{prepared.place}: {_failed(names)}: {first['advice']}. "
             "`hpsearch check` tells more; accept a finding by its id, or give --skip-checks"
         )
+
+
+def _failed(names: Sequence[str]) -> str:
+    """Of which the advice of the first follows."""
+    if len(names) == 1:
+        return f"check {names[0]} failed"
+    return f"{len(names)} checks failed: {', '.join(names)}; {names[0]}"
 
 
 def _known(folder: Folder, about: Any) -> list[dict[str, Any]] | None:

@@ -1,8 +1,9 @@
 """Distils the ensemble into one net: a small random search in which the ensemble is the teacher.
 
 The student has the best trial's structure at a smaller width. Half of the trials learn from the teacher, on the
-training part and on inputs without a label, their twins with the same draws do not: what the teacher is worth is
-the difference.
+training part and on inputs without a label; their twins without a teacher have the same draws: what the teacher is
+worth is the difference. A teacher is all the regularization that a student needs, and takes long to be learnt from
+(Beyer et al. 2022, "Knowledge distillation: A good teacher is patient and consistent", arXiv 2106.05237).
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from hpsearch.data.dataset import Arrays, Pool
 from hpsearch.errors import RunError
 from hpsearch.folder import Folder
 from hpsearch.keyed import key
+from hpsearch.knobs import KNOBS
 from hpsearch.nets.build import NETS, build
 from hpsearch.nets.shape import Factory
 from hpsearch.pack.front import front_of
@@ -26,6 +28,10 @@ from hpsearch.squeeze import further, pool
 from hpsearch.squeeze.candidates import Candidate, candidates
 
 _NARROWEST = 4
+_STEPS, _LONGER = 8000, (2, 4)  # of a student's training, within so many times a trial's epochs
+_NOT_BESIDE_A_TEACHER = (
+    "dropout", "spatial_dropout", "noise", "swap_noise", "mixup", "cutmix", "label_smoothing", "flood",
+)  # fmt: skip
 Teach = Callable[[np.ndarray], np.ndarray]  # inputs to log-probabilities [N, C], or values [N]
 
 _TEACHING = (
@@ -49,11 +55,18 @@ def student_space(space: Space, best: Mapping[str, Any]) -> Space:
 def student_draws(space: Space, best: Mapping[str, Any], trials: int) -> list[dict[str, Any]]:
     """Params of the students, then of their twins without a teacher, in the same order.
 
-    The first student trains with the best trial's own params.
+    The first has the best trial's own params. A twin has every regularizer of its draw, a student none of those
+    that blur inputs, units or targets.
     """
     first = {**best, **{name: draw(space, 0)[name] for name in ("distill", "temperature")}}
-    students = [first, *(draw(space, number) for number in range(1, trials))]
-    return [*students, *({**params, "distill": 0.0, "temperature": 1.0} for params in students)]
+    draws = [first, *(draw(space, number) for number in range(1, trials))]
+    students = [{**params, **_plain(params)} for params in draws]
+    return [*students, *({**params, "distill": 0.0, "temperature": 1.0} for params in draws)]
+
+
+def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    off = {name: KNOBS[name].off for name in _NOT_BESIDE_A_TEACHER if name in params}
+    return off | ({"loss": "cross_entropy"} if params.get("loss") == "focal" else {})
 
 
 def taught(arrays: Arrays, teach: Teach, seed: int, unlabelled: np.ndarray | None = None) -> Arrays:
@@ -95,6 +108,12 @@ def smaller(params: Mapping[str, Any], factory: Factory, arrays: Arrays, share: 
     return {**params, "width": low}
 
 
+def _longer(params: Mapping[str, Any], rows: int) -> float:
+    """How many times its epochs a student needs."""
+    steps = params["epochs"] * rows / params["batch_size"]
+    return float(np.clip(_STEPS / steps, *_LONGER))
+
+
 def distil(
     folder: Folder,
     prepared: Prepared,
@@ -123,8 +142,15 @@ def distil(
             "distil: the student has the best trial's size, since nobody knows how to narrow a net of your own"
         )
     space = student_space(prepared.space, params)
-    draws = [space.complete(one) for one in student_draws(space, params, count)]
-    report.note(f"distil: {count} students of the ensemble, and {count} of the same nets without a teacher")
+    longer = student.longer or _longer(params, len(prepared.arrays.train.y))
+    draws = [
+        space.complete({**one, "epochs": round(longer * one["epochs"])})
+        for one in student_draws(space, params, count)
+    ]
+    report.note(
+        f"distil: {count} students of the ensemble, and {count} of the same nets without a teacher, "
+        f"for {longer:.2g} times a trial's epochs"
+    )
     arrays = taught(prepared.arrays, teach, space.seed, prepared.dataset.unlabelled)
     rows = further.train(folder.student, prepared, "student", draws, arrays, workers, report, of)
     found = []

@@ -9,7 +9,7 @@ import numpy as np
 
 from hpsearch.data.dataset import Arrays
 
-_SHARE, _MOST, _BYTES = 3, 30_000, 1e9  # of the training inputs, in all, and in memory
+_SHARE, _MOST, _BYTES = 10, 30_000, 1e9  # of the training inputs, in all, and in memory
 _SWAPPED = 0.25  # of the features, on average
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from broken_studies import Fault, blobs, values, write
 from matplotlib import image
@@ -16,11 +17,11 @@ from sklearn.metrics import cohen_kappa_score
 
 from hpsearch import pipeline
 from hpsearch.cli import main
-from hpsearch.errors import CheckError
+from hpsearch.errors import CheckError, UserError
 from hpsearch.metrics import METRICS
 from hpsearch.prepare import prepare
 from hpsearch.recipe.bench import Bench
-from hpsearch.recipe.check import CHECKS, run
+from hpsearch.recipe.check import CHECKS, chosen, run
 from hpsearch.recipe.inputs import columns_apart, decoded
 from hpsearch.recipe.pictures import save
 from hpsearch.search.progress import Looking
@@ -93,7 +94,7 @@ def test_unknown_ids_are_refused(command: Any, tmp_path: Path) -> None:
     path = write(SMALL, tmp_path)
     status, _, err = command("check", str(path), "--only", "D9")
     assert status == 2
-    assert err.startswith("--only: there is no check 'D9'; choose from D1.classes, ")
+    assert err.startswith("--only: there is no check 'D9'; choose from D, D1, D2, R, ")
     status, _, err = command("check", str(with_keys(path, accept={"R99": "so"})), "--only", "D1.classes")
     assert status == 2
     assert f"{path}: accept: there is no check 'R99'" in err
@@ -210,7 +211,7 @@ def test_a_launch_stops_at_a_failed_check_and_goes_on_when_it_is_accepted(tmp_pa
         params={"epochs": 1},
         squeeze={"student": "off"},
     )
-    with pytest.raises(CheckError, match=r"1 checks failed: D2\.leakage; D2\.leakage: what was learnt by heart"):
+    with pytest.raises(CheckError, match=r"check D2\.leakage failed: what was learnt by heart"):
         pipeline.launch(path, tmp_path / "runs")
     run_folder = tmp_path / "runs" / "broken"
     assert not (run_folder / "ledger.journal").exists()
@@ -366,3 +367,47 @@ def test_the_picture_of_images_has_them_as_training_has_them(tmp_path: Path) -> 
     save(finding.picture, "R10", tmp_path / "R10.png")
     shown = image.imread(tmp_path / "R10.png")
     assert shown.std() > 0
+
+
+def test_stages_and_rows_choose_their_checks_in_any_case() -> None:
+    assert chosen(["D2.NEAR"]) == ["D2.near"]
+    assert chosen(["g"]) == [name for name in CHECKS if name.startswith("G")]
+    assert chosen(["d2"]) == [name for name in CHECKS if name.startswith("D2.")]
+    assert chosen(["r5", "R1"]) == ["R1", "R5"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"human": {"score": 95}}, "human.score: accuracy lies between 0 and 1, got 95"),
+        ({"accept": {"D2.near": " "}}, "accept.D2.near: must be a sentence that says why"),
+        ({"accept": {"D2.near": None}}, "accept.D2.near: must be a sentence that says why"),
+    ],
+)
+def test_what_a_study_says_to_the_checks_is_refused_where_it_cannot_be(
+    changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    path = with_keys(write(SMALL, tmp_path), search={"metric": "accuracy"}, **changes)
+    with pytest.raises(UserError, match=said):
+        prepare(path)
+
+
+def test_small_nets_have_one_thread_and_leave_the_others_as_they_were(tmp_path: Path) -> None:
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        run(prepare(write(SMALL, tmp_path)), ["D1.classes", "R5"], begin=lambda *_: None)
+        seen.append(torch.get_num_threads())
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [2]
+
+
+def test_nothing_that_beats_a_constant_is_said_as_such(tmp_path: Path) -> None:
+    def noise(rng: np.random.Generator) -> pd.DataFrame:
+        frame = pd.DataFrame(rng.normal(size=(300, 4)), columns=list("abcd"))
+        return frame.assign(y=rng.choice(["p", "q"], size=300))
+
+    found = run(prepare(write(Fault("noise", "", noise), tmp_path)), ["R14", "G1"])
+    assert found["R14"].verdict in ("warn", "fail")
+    assert "nothing is surely better than a constant" in found["R14"].advice

@@ -72,3 +72,24 @@ def test_a_student_is_as_wide_as_its_share_of_the_parameters_allows(share: float
     assert width == 64 or size(width + 1) > share * size(64)
     assert smaller(params, NETS["mlp"], arrays, 0.001)["width"] == 4
     assert smaller({**params, "width": 1}, NETS["mlp"], arrays, 0.1)["width"] == 1
+
+
+def test_students_have_no_regularizer_beside_their_teacher_and_twins_have_all() -> None:
+    raw = {
+        **STUDY,
+        "params": {
+            "width": 8,
+            "dropout": 0.3,
+            "mixup": 0.2,
+            "loss": "focal",
+            "focal_gamma": 2.0,
+            "weight_decay": 0.1,
+        },
+    }
+    space = check_names(parse_study(raw, "s.yaml"), "s.yaml")
+    best = space.complete(draw(space, 0))
+    student, twin = student_draws(student_space(space, best), best, 1)
+    assert (student["dropout"], student["mixup"], student["loss"]) == (0.0, 0.0, "cross_entropy")
+    assert (twin["dropout"], twin["mixup"], twin["loss"]) == (0.3, 0.2, "focal")
+    assert student["weight_decay"] == twin["weight_decay"] == 0.1
+    assert student["distill"] >= 0.5 > twin["distill"] == 0.0
