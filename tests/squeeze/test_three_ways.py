@@ -69,6 +69,8 @@ CASES = {
     "pictures": lambda folder: of_arrays((3, 8, 8), classes(["p", "q"]), folder),
 }
 
+QUICK = "a table of three classes"
+
 
 def blank(net: nn.Module) -> nn.Module:
     """The same net with none of its numbers."""
@@ -87,7 +89,9 @@ def from_weights(folder: Path, team: Team) -> list[nn.Module]:
     return nets
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [case if case == QUICK else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
+)
 def test_run_safetensors_and_onnx_predict_the_same(case: str, ray_cluster: None, tmp_path: Path) -> None:
     study, raw = CASES[case](tmp_path)
     path = tmp_path / "study.yaml"
