@@ -8,7 +8,7 @@ launch: .venv/ready
 	$(BIN)/hpsearch launch studies/digits.yaml
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 test-slow: .venv/ready
 	$(BIN)/python -m pytest -m slow

@@ -66,7 +66,7 @@ def test_launch_status_and_predict_from_the_command_line(tmp_path: Path) -> None
     study.write_text(
         "name: s\ndata: {source: patients.csv, target: target}\nsearch: {trials: 4, block: 2}\n"
         "params: {epochs: 2, width: [8, 16], lr: {low: 1e-3, high: 1e-2, log: true}}\n"
-        "squeeze: {student: {trials: 1}}\n"
+        "squeeze: {student: {trials: 1, longer: 1}}\n"
     )
     done = run("launch", str(study), "--runs", str(tmp_path / "runs"), "--workers", "1", "--skip-checks")
     assert done.returncode == 0, done.stderr

@@ -64,7 +64,7 @@ data: {{source: "sklearn:digits"}}
 net: {net}
 search: {{trials: 8, block: 8, metric: accuracy}}
 params: {params}
-squeeze: {{student: {{trials: 2}}}}
+squeeze: {{student: {{trials: 2, longer: 1}}}}
 """
 
 

@@ -103,7 +103,7 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert not init(monkeypatch, "sklearn:iris")
     text = Path("iris.yaml").read_text().replace("params:", "params:\n  epochs: 3\n#")
-    text = text.replace("student: {trials: 8}", "student: {trials: 2}")
+    text = text.replace("student: {trials: 8}", "student: {trials: 2, longer: 1}")
     Path("iris.yaml").write_text(text)
     run = hpsearch.launch("iris.yaml", trials=4, runs=tmp_path / "runs", skip_checks=True)
     assert run.summary is not None

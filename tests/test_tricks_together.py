@@ -39,7 +39,7 @@ params:
   average: [none, ema, swa]
   average_span: 0.5
   patience: [off, 3]
-squeeze: {ensemble: 6, student: {trials: 2}}
+squeeze: {ensemble: 6, student: {trials: 2, longer: 1}}
 """
 IMAGES = """
 name: images

@@ -38,7 +38,7 @@ params:
   batch_size: 64
   lr: {low: 1e-3, high: 1e-2, log: true}
   dropout: {low: 0, high: 0.5}
-squeeze: {student: {trials: 2}}
+squeeze: {student: {trials: 2, longer: 1}}
 resources: {checkpoint: 0.3s}
 """
 

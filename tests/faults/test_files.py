@@ -188,7 +188,10 @@ def test_rows_and_a_plan_of_another_study_are_set_aside(
 
 @pytest.mark.slow
 def test_a_small_budget_leaves_room_for_students(study: Path, ray_cluster: None, tmp_path: Path) -> None:
-    text = study.read_text().replace("student: null", "student: {trials: 2}") + "resources: {disk_gb: 1e-6}\n"
+    text = (
+        study.read_text().replace("student: null", "student: {trials: 2, longer: 1}")
+        + "resources: {disk_gb: 1e-6}\n"
+    )
     (tmp_path / "tiny.yaml").write_text(text)
     folder = pipeline.launch(tmp_path / "tiny.yaml", tmp_path, skip_checks=True)
     assert read_json(folder.summary)["student"]["alone"]["test"]

@@ -13,13 +13,13 @@ from hpsearch.errors import RunError
 from hpsearch.folder import Folder
 from hpsearch.run import open_run
 
-TAUGHT = SMALL.replace("name: small", "name: taught").replace("student: null", "student: {trials: 2}")
+TAUGHT = SMALL.replace("name: small", "name: taught").replace("student: null", "student: {trials: 2, longer: 1}")
 REGRESSION = """
 name: sugar
 data: {source: "sklearn:diabetes"}
 search: {trials: 6, block: 3, metric: r2}
 params: {epochs: 20, width: 16, batch_size: 32, lr: {low: 1e-3, high: 1e-2, log: true}}
-squeeze: {student: {trials: 2}}
+squeeze: {student: {trials: 2, longer: 1}}
 """
 
 

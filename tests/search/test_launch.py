@@ -32,7 +32,7 @@ params:
   batch_size: 64
   lr: {low: 1e-3, high: 1e-2, log: true}
   dropout: {low: 0, high: 0.3}
-squeeze: {ensemble: 3, student: {trials: 2}}
+squeeze: {ensemble: 3, student: {trials: 2, longer: 1}}
 """
 
 

@@ -28,7 +28,7 @@ params:
   schedule: [constant, cyclic]
   cycles: 2
   dropout: [0.0, 0.2]
-squeeze: {ensemble: 3, prolong: 1, seeds: 2, student: {trials: 2, size: 0.25}}
+squeeze: {ensemble: 3, prolong: 1, seeds: 2, student: {trials: 2, size: 0.25, longer: 1}}
 """
 FOLDED = STUDY.replace("squeezed", "folded").replace("trials: 6", "trials: 3, folds: 3").replace("seeds: 2, ", "")
 
