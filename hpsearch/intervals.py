@@ -1,5 +1,7 @@
 """How much better one prediction scores than another, and how sure that is: a bootstrap over examples, paired."""
 
+import warnings
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -39,5 +41,7 @@ def ahead_95(a: np.ndarray, b: np.ndarray, y: np.ndarray, metric: str, seed: int
     most = _RESAMPLES if metric in OURS else _OF_OWN
     resamples = max(min(most, int(_DRAWN / len(y))), _OF_OWN)
     draws = (rng.integers(len(y), size=len(y)) for _ in range(resamples))
-    low, high = np.nanquantile([ahead(a[rows], b[rows], y[rows], metric) for rows in draws], [0.025, 0.975])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a net whose outputs are NaN there is no number at all
+        low, high = np.nanquantile([ahead(a[rows], b[rows], y[rows], metric) for rows in draws], [0.025, 0.975])
     return float(low), float(high)

@@ -174,8 +174,8 @@ def _looked(check: Check, prepared: Prepared, benches: dict[str, Any]) -> Findin
 
 @contextmanager
 def _threads(bench: Any) -> Iterator[None]:
-    """One, but for large nets: small products gain nothing by a second, which on a busy machine is waited for."""
-    if isinstance(bench, Bench) and bench.size.cut > 1:
+    """One, unless products are large: small ones gain nothing by a second, for which a busy machine waits."""
+    if isinstance(bench, Bench) and bench.size.wide:
         yield
         return
     before = torch.get_num_threads()

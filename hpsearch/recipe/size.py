@@ -13,6 +13,7 @@ _AFFORDED = 4e12  # floating-point operations of all training, a minute or so of
 _OF_CONVOLUTION = 4  # a narrow one does so many times less in a second than a product does
 _OF_CALL = 5e5  # what calling an operation takes, however little it does, in operations of a product
 _FEWEST_IN_BATCH, _MOST_CUT = 16, 16
+_WIDE = 2e7  # floating-point operations of one that is called, about a millisecond of one core
 _FULL, _LEAST = {"train": 4000, "validation": 2000}, {"train": 1000, "validation": 500}
 
 
@@ -20,12 +21,14 @@ _FULL, _LEAST = {"train": 4000, "validation": 2000}, {"train": 1000, "validation
 class Size:
     """`cut`: a run sees one in so many of the examples that a full one sees. `rows`: of each part at most.
 
-    `batch`: examples a step; `per_step`: how many of the steps of a full run stand for one.
+    `batch`: examples a step; `per_step`: how many of the steps of a full run stand for one. `wide`: whether the
+    operations of a step are large enough for several threads.
     """
 
     cut: int = 1
     batch: int | None = None
     per_step: float = 1.0
+    wide: bool = False
 
     @property
     def rows(self) -> dict[str, int]:
@@ -66,7 +69,6 @@ def afforded(net: nn.Module, x: Tensor, batch: int) -> Size:
     forward = counter.get_total_flops() + (_OF_CONVOLUTION - 1) * convolutions
     needed = 3 * (max(forward / len(x), least) * batch + _OF_CALL * calls.count) * _ROW_STEPS
     cut = min(2 ** max(math.ceil(math.log2(max(needed / _AFFORDED, 1))), 0), _MOST_CUT)
-    if cut == 1:
-        return Size()
     smaller = max(min(batch, _FEWEST_IN_BATCH), batch // cut)
-    return Size(cut, smaller, cut * smaller / batch)
+    wide = max(forward / len(x), least) * smaller / max(calls.count, 1) > _WIDE
+    return Size(wide=wide) if cut == 1 else Size(cut, smaller, cut * smaller / batch, wide)

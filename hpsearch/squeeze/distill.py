@@ -6,7 +6,7 @@ worth is the difference. A teacher is all the regularization that a student need
 (Beyer et al. 2022, "Knowledge distillation: A good teacher is patient and consistent", arXiv 2106.05237).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -123,7 +123,7 @@ def distil(
     workers: int,
     report: Reporter,
 ) -> tuple[Candidate, Candidate]:
-    """Trains students and their twins without a teacher; gives the best of each on validation.
+    """Trains students and their twins; gives the student nearest to the teacher, and the twin best on validation.
 
     `best` is the trial whose structure they have; `teach` predicts inputs, as an ensemble of the members, weights
     and temperature in `of` does.
@@ -158,5 +158,20 @@ def distil(
         ranked = candidates(folder.student, [row for row in rows if row["number"] in numbers], arrays)
         if not ranked:
             raise RunError(f"no {what} finished; see {folder.student.root}/logs")
-        found.append(ranked[0])
-    return found[0], found[1]
+        found.append(ranked)
+    students, twins = found
+    return nearest(students, teach(prepared.arrays.validation.x), prepared.arrays.target.task), twins[0]
+
+
+def nearest(students: Sequence[Candidate], taught: np.ndarray, task: str) -> Candidate:
+    """The student that is nearest to its teacher on the validation inputs: by cross-entropy, or squared distance.
+
+    What a teacher says of all classes tells students apart by fewer rows than labels do.
+    """
+
+    def distance(student: Candidate) -> float:
+        if task == "regression":
+            return float(np.square(student.prediction - taught).mean())
+        return float(-(np.exp(taught.astype(np.float64)) * student.prediction).sum(-1).mean())
+
+    return min(students, key=distance)

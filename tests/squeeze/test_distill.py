@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
 from hpsearch.data.dataset import Arrays, Part, Target
 from hpsearch.nets.build import NETS, build
 from hpsearch.nets.shape import Shape
 from hpsearch.space import draw
-from hpsearch.squeeze.distill import smaller, student_draws, student_space, taught
+from hpsearch.squeeze.candidates import Candidate
+from hpsearch.squeeze.distill import nearest, smaller, student_draws, student_space, taught
 from hpsearch.study import parse_study
 from hpsearch.validate import check_names
 
@@ -93,3 +95,14 @@ def test_students_have_no_regularizer_beside_their_teacher_and_twins_have_all() 
     assert (twin["dropout"], twin["mixup"], twin["loss"]) == (0.3, 0.2, "focal")
     assert student["weight_decay"] == twin["weight_decay"] == 0.1
     assert student["distill"] >= 0.5 > twin["distill"] == 0.0
+
+
+def test_the_student_nearest_to_the_teacher_is_the_one() -> None:
+    rng = np.random.default_rng(0)
+    teacher = log_softmax(rng.normal(size=(50, 3)), axis=-1)
+    near, far = (log_softmax(teacher + by * rng.normal(size=(50, 3)), axis=-1) for by in (0.1, 1.0))
+    students = [Candidate(n, 1, (), p.astype(np.float32), {}) for n, p in enumerate((far, near))]
+    assert nearest(students, teacher.astype(np.float32), "classification").trial == 1
+    values = rng.normal(size=50)
+    students = [Candidate(n, 1, (), values + by, {}) for n, by in enumerate((0.5, 0.1, 0.3))]
+    assert nearest(students, values, "regression").trial == 1
