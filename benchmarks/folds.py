@@ -9,7 +9,6 @@ can train in that time. Both join an ensemble of five; log loss on the outer tes
 Student's t interval. A gain above zero is one of the folds.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from squeeze import interval, study_of
+from squeeze import interval, over_seeds, study_of
 
 SETS = ("credit-g", "vehicle")
 WHO = ("best", "ensemble")
@@ -26,7 +25,7 @@ FOLDS, TRIALS, MANY = 5, 16, 2000
 PARAMS = {"pieces": "off"}  # which looks at rows that folds hold out: so neither side has it
 
 
-def launch(name: str, data: Path, seed: int, search: dict[str, Any]) -> dict[str, Any]:
+def launch(name: str, data: Path | None, seed: int, search: dict[str, Any]) -> dict[str, Any]:
     """A launch in a process of its own; its summary."""
     with tempfile.TemporaryDirectory(prefix="folds-") as place:
         folder = Path(place)
@@ -42,7 +41,7 @@ def launch(name: str, data: Path, seed: int, search: dict[str, Any]) -> dict[str
         return summary
 
 
-def compare(name: str, data: Path, seed: int) -> dict[str, Any]:
+def compare(name: str, data: Path | None, seed: int) -> dict[str, Any]:
     folds = launch(name, data, seed, {"folds": FOLDS, "trials": TRIALS})
     seconds = folds["seconds"]["search"]
     single = launch(name, data, seed, {"trials": MANY, "timeout": f"{seconds:.0f}s"})
@@ -64,27 +63,5 @@ def report(results: list[dict[str, Any]]) -> None:
             print(f"| {name} | {who} | {sum(one) / len(own):.4f} | {sum(folds) / len(own):.4f} | {gains} |")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--first", type=int, default=100, help="the first seed; those below are for tuning")
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--read", type=Path, help="report results that are there")
-    given = parser.parse_args()
-    if given.read:
-        report(json.loads(given.read.read_text()))
-        return
-    results: list[dict[str, Any]] = []
-    for name in given.sets:
-        for seed in range(given.first, given.first + given.seeds):
-            results.append(compare(name, given.data, seed))
-            print(json.dumps(results[-1]), flush=True)
-            if given.out:
-                given.out.write_text(json.dumps(results))
-    report(results)
-
-
 if __name__ == "__main__":
-    main()
+    over_seeds(__doc__, SETS, compare, json.dumps, report)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,11 @@ from tables import Set
 
 SETS = ("digits", "credit-g", "phoneme", "concrete", "kin8nm", "adult")
 TRIALS = {"adult": 24}  # of others 48
+PUBLISHED = ("concrete", "kin8nm")  # whose splits are numbered from 0
 WHO = ("single", "top", "uncalibrated", "ensemble", "student", "alone")
+Run = Callable[[str, Path | None, int], dict[str, Any]]  # of a set, the folder of all, a seed
+Tell = Callable[[dict[str, Any]], str]
+Report = Callable[[list[dict[str, Any]]], None]
 DIGITS = yaml.safe_load((Path(__file__).parents[1] / "studies" / "digits.yaml").read_text())
 
 
@@ -119,10 +124,16 @@ def report(results: list[dict[str, Any]]) -> None:
     print(f"naive gain less the gain on test:                             {interval(bias['naive'])}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def told(result: dict[str, Any]) -> str:
+    scores = ", ".join(f"{who} {result['test'][who][result['metric']]:.4f}" for who in WHO)
+    return f"{result['set']} seed {result['seed']}: {scores} ({result['seconds']:.0f} s)"
+
+
+def over_seeds(doc: str | None, sets: Sequence[str], run: Run, told: Tell, report: Report) -> None:
+    """The command line of a benchmark that has a result for each set and seed."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
+    parser.add_argument("--sets", nargs="+", default=sets, choices=sets)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=100, help="the first seed; those below are for tuning")
     parser.add_argument("--out", type=Path)
@@ -131,18 +142,16 @@ def main() -> None:
     if given.read:
         report(json.loads(given.read.read_text()))
         return
-    results = []
+    results: list[dict[str, Any]] = []
     for name in given.sets:
-        published = name in ("concrete", "kin8nm")  # whose splits are numbered from 0
-        for seed in range(0 if published else given.first, (0 if published else given.first) + given.seeds):
+        first = 0 if name in PUBLISHED else given.first
+        for seed in range(first, first + given.seeds):
             results.append(run(name, given.data, seed))
-            last = results[-1]
-            scores = ", ".join(f"{who} {last['test'][who][last['metric']]:.4f}" for who in WHO)
-            print(f"{name} seed {seed}: {scores} ({last['seconds']:.0f} s)", flush=True)
+            print(told(results[-1]), flush=True)
             if given.out:
                 given.out.write_text(json.dumps(results))
     report(results)
 
 
 if __name__ == "__main__":
-    main()
+    over_seeds(__doc__, SETS, run, told, report)
