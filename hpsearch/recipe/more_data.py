@@ -37,11 +37,8 @@ def learning_curve(bench: Bench) -> Finding:
     if len(sizes) < 3:
         return skipped("rare classes are missing in smaller parts")
     twice = 2 * sizes[-1]
-    now, low, middle, high = doubled(np.array(sizes), np.array(scores), twice)
     told = ", ".join(f"{size} rows {score.mean():.4g}" for size, score in zip(sizes, scores, strict=True))
-    more = f"{twice} rows would give {middle:.4g} ({low:.4g} to {high:.4g} by seeds), now {now:.4g}"
-    if not middle < now:  # no power law goes through scores that do not fall steadily
-        more = f"no clear trend, so nothing is promised of {twice} rows"
+    more = promised(np.array(sizes), np.array(scores), twice)
     return judged(
         False,
         False,
@@ -68,6 +65,17 @@ def doubled(sizes: np.ndarray, scores: np.ndarray, twice: int) -> tuple[float, f
         found.append(law(sizes, drawn, twice))
     low, middle, high = np.nanquantile(found, [0.025, 0.5, 0.975])
     return float(scores[-1].mean()), float(low), float(middle), float(high)
+
+
+def promised(sizes: np.ndarray, scores: np.ndarray, rows: int) -> str:
+    """What so many rows would buy, in words: nothing where all rows do no better than fewer of them.
+
+    A law that falls goes through such scores as their mean, and would promise that.
+    """
+    now, low, middle, high = doubled(sizes, scores, rows)
+    if now > scores.mean(1).min() or not middle < now:
+        return f"no clear trend, so nothing is promised of {rows} rows"
+    return f"{rows} rows would give {middle:.4g} ({low:.4g} to {high:.4g} by seeds), now {now:.4g}"
 
 
 def law(sizes: np.ndarray, means: np.ndarray, at: int) -> float:

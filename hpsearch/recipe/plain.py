@@ -56,14 +56,17 @@ def no_hero(bench: Bench) -> Finding:
     plain, other = bench.plain_net, bench.with_plain()
     if other.size.cut > bench.size.cut:
         return skipped(f"the plain {plain} costs so much more here that it would be cut short")
-    (ours, rate), (theirs, at) = (_at_best_rate(one, bench.size.steps(STEPS)) for one in (bench, other))
+    (ours, own_rate), (theirs, plain_rate) = (
+        _at_best_rate(one, bench.size.steps(STEPS)) for one in (bench, other)
+    )
     mean, low, high = gain(theirs - ours)
     size = f"width {other.params['width']}, depth {other.params['depth']}"
     return judged(
         False,
         high < 0,
-        f"validation {bench.proper} {ours.mean():.4g} at rate {rate:g}, the plain {plain} ({size}) "
-        f"{theirs.mean():.4g} at rate {at:g}; ahead by {mean:+.3g} (95 % {low:+.3g} to {high:+.3g}){bench.of}",
+        f"validation {bench.proper} {ours.mean():.4g} at rate {own_rate:g}, "
+        f"the plain {plain} ({size}) {theirs.mean():.4g} at rate {plain_rate:g}; "
+        f"ahead by {mean:+.3g} (95 % {low:+.3g} to {high:+.3g}){bench.of}",
         "no worse than the plain net",
         f"begin with net: {plain}, and complicate one thing at a time",
     )

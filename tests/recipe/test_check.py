@@ -21,9 +21,11 @@ from hpsearch.errors import CheckError, UserError
 from hpsearch.metrics import METRICS
 from hpsearch.prepare import prepare
 from hpsearch.recipe.bench import Bench
-from hpsearch.recipe.check import CHECKS, chosen, run
+from hpsearch.recipe.check import CHECKS, Check, chosen, run
 from hpsearch.recipe.inputs import columns_apart, decoded
 from hpsearch.recipe.pictures import save
+from hpsearch.recipe.size import Size
+from hpsearch.recipe.verdict import Finding, judged
 from hpsearch.search.progress import Looking
 
 
@@ -392,15 +394,26 @@ def test_what_a_study_says_to_the_checks_is_refused_where_it_cannot_be(
         prepare(path)
 
 
-def test_small_nets_have_one_thread_and_leave_the_others_as_they_were(tmp_path: Path) -> None:
-    before, seen = torch.get_num_threads(), []
+@pytest.mark.parametrize(("wide", "inside"), [(False, 1), (True, 2)])
+def test_small_nets_have_one_thread_and_leave_the_others_as_they_were(
+    wide: bool, inside: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def look(bench: Bench) -> Finding:
+        seen.append(torch.get_num_threads())
+        return judged(False, False, "", "", "")
+
+    monkeypatch.setitem(CHECKS, "R5", Check("net", look))
+    monkeypatch.setattr(Bench, "_afforded", lambda bench, batch: Size(wide=wide))
+    before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        run(prepare(write(SMALL, tmp_path)), ["D1.classes", "R5"], begin=lambda *_: None)
+        run(prepare(write(SMALL, tmp_path)), ["R5"])
         seen.append(torch.get_num_threads())
     finally:
         torch.set_num_threads(before)
-    assert seen == [2]
+    assert seen == [inside, 2]
 
 
 def test_nothing_that_beats_a_constant_is_said_as_such(tmp_path: Path) -> None:
@@ -408,6 +421,6 @@ def test_nothing_that_beats_a_constant_is_said_as_such(tmp_path: Path) -> None:
         frame = pd.DataFrame(rng.normal(size=(300, 4)), columns=list("abcd"))
         return frame.assign(y=rng.choice(["p", "q"], size=300))
 
-    found = run(prepare(write(Fault("noise", "", noise), tmp_path)), ["R14", "G1"])
+    found = run(prepare(write(Fault("noise", "", noise), tmp_path)), ["R14"])
     assert found["R14"].verdict in ("warn", "fail")
     assert "nothing is surely better than a constant" in found["R14"].advice

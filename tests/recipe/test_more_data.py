@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpsearch.recipe.more_data import doubled, law
+from hpsearch.recipe.more_data import doubled, law, promised
 
 SIZES = np.array([100, 200, 400, 800])
 
@@ -27,3 +27,11 @@ def test_the_interval_holds_the_truth_of_noisy_seeds() -> None:
 
 def test_a_curve_that_does_not_fall_promises_nothing() -> None:
     assert law(SIZES, np.array([0.5, 0.5, 0.5, 0.5]), 1600) == pytest.approx(0.5, abs=0.01)
+
+
+def test_nothing_is_promised_where_scores_do_not_fall() -> None:
+    falling = np.array([[0.9, 0.91], [0.7, 0.71], [0.55, 0.56], [0.45, 0.46]])
+    assert promised(SIZES, falling, 1600).startswith("1600 rows would give 0.3")
+    down_and_up = np.array([[0.5, 0.5], [0.3, 0.3], [0.2, 0.2], [0.45, 0.45]])
+    for scores in (falling[::-1], down_and_up):
+        assert promised(SIZES, scores, 1600).startswith("no clear trend"), scores
