@@ -35,12 +35,24 @@ def ahead(a: np.ndarray, b: np.ndarray, y: np.ndarray, metric: str) -> float:
     return METRICS[metric].sign * float(found[0] - found[1])
 
 
-def ahead_95(a: np.ndarray, b: np.ndarray, y: np.ndarray, metric: str, seed: int = 0) -> tuple[float, float]:
-    """The ends of the 95 % interval of that (percentiles; Efron 1979)."""
+def ahead_95(
+    a: np.ndarray, b: np.ndarray, y: np.ndarray, metric: str, seed: int = 0, block_N: np.ndarray | None = None
+) -> tuple[float, float]:
+    """The ends of the 95 % interval of that (percentiles; Efron 1979).
+
+    Examples of one block, where there are some, are drawn together (Field and Welsh 2007).
+    """
     rng = np.random.default_rng(seed)
+    members = None if block_N is None else [np.flatnonzero(block_N == one) for one in np.unique(block_N)]
+
+    def draw() -> np.ndarray:
+        if members is None:
+            return rng.integers(len(y), size=len(y))
+        return np.concatenate([members[place] for place in rng.integers(len(members), size=len(members))])
+
     most = _RESAMPLES if metric in OURS else _OF_OWN
     resamples = max(min(most, int(_DRAWN / len(y))), _OF_OWN)
-    draws = (rng.integers(len(y), size=len(y)) for _ in range(resamples))
+    draws = (draw() for _ in range(resamples))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a net whose outputs are NaN there is no number at all
         low, high = np.nanquantile([ahead(a[rows], b[rows], y[rows], metric) for rows in draws], [0.025, 0.975])

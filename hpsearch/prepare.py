@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from hpsearch import ready
 from hpsearch.code import Code, Reference, find, forget_edited, is_code
+from hpsearch.data.blocks import blocks
 from hpsearch.data.cuts import cuts
 from hpsearch.data.dataset import Arrays
 from hpsearch.data.folds import cross_validated
@@ -96,7 +96,7 @@ def prepare(
 
 def _arrays(study: Study, dataset: Dataset, metric: str, space: Space, place: str, home: Path) -> Arrays:
     """What training may see, with what the study's parameters have to know of it beforehand."""
-    arrays = dataset.arrays(metric)
+    arrays = replace(dataset.arrays(metric), block=_blocks(study, dataset, dataset.validation.index, place))
     if space.lowest("features") < 1:
         arrays = replace(arrays, relevance=relevance(arrays))
     if space.highest("pieces") > 1:
@@ -111,13 +111,10 @@ def _searched(study: Study, dataset: Dataset, arrays: Arrays, place: str) -> Arr
     folds, split = study.search.folds, study.data.split
     if folds is None:
         return arrays
-    group = None
-    if split.group is not None:
-        assert dataset.raw is not None and dataset.raw.table is not None
-        rows = np.concatenate([dataset.train.index[dataset.train.own_places], dataset.validation.index])
-        group = pd.factorize(dataset.raw.table[split.group].iloc[rows])[0]
+    rows = np.concatenate([dataset.train.index[dataset.train.own_places], dataset.validation.index])
+    block = _blocks(study, dataset, rows, place)
     try:
-        found = cross_validated(arrays, folds, split.seed, group)
+        found = cross_validated(arrays, folds, split.seed, None if split.group is None else block)
     except ValueError as error:
         raise UserError(f"{place}: search.folds: cannot cut the rows into {folds}: {error}") from None
     for number, rows in enumerate(held_out(found.folds if found.folds is not None else np.zeros(0))):
@@ -126,7 +123,11 @@ def _searched(study: Study, dataset: Dataset, arrays: Arrays, place: str) -> Arr
                 f"{place}: search.folds: {arrays.metric} is not defined on the {len(rows)} rows of fold {number}, "
                 "which have too few different answers; name fewer folds"
             )
-    return found
+    return replace(found, block=block)
+
+
+def _blocks(study: Study, dataset: Dataset, index: np.ndarray, place: str) -> np.ndarray | None:
+    return blocks(None if dataset.raw is None else dataset.raw.table, study.data.split, index, place)
 
 
 def _cuts(arrays: Arrays, most: int, place: str) -> dict[int, np.ndarray]:
@@ -170,6 +171,7 @@ def _own_training(study: Study, home: Path, place: str, tell: Callable[[str], No
     codes = tuple(one for one in (code, loader, scorer) if one is not None)
     objective = Reference(str(study.objective), base)
     arrays, net = dataset.arrays(name), Net("mlp")
+    arrays = replace(arrays, block=_blocks(study, dataset, arrays.validation.index, place))
     return Prepared(study, place, base, net, codes, metric, objective, space, dataset, arrays, arrays)
 
 

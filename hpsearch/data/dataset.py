@@ -86,6 +86,7 @@ class Arrays:
     layout: Layout | None = None  # of a table
     relevance: np.ndarray | None = None  # of each feature, where a study chooses by it
     cuts: Mapping[int, np.ndarray] | None = None  # of columns' ranges, where a study encodes numbers in pieces
+    block: np.ndarray | None = None  # of each validation example, where those of one group or time belong together
     weights: Mapping[str, np.ndarray] | None = None  # that nets start from, by the names of their tensors
 
     @property

@@ -283,8 +283,7 @@ def _split(
         elif share.group:
             parts = splits.by_group(column, share.validation, share.test, share.seed)
         else:
-            times = _times(column, f"{place}: data.split.time")
-            parts = splits.by_time(times, share.validation, share.test)
+            parts = splits.by_time(times(column, f"{place}: data.split.time"), share.validation, share.test)
     except ValueError as error:
         raise UserError(f"{place}: data.split: cannot split {len(y)} rows: {error}") from None
     _classes_are_in_training(y, target, parts, place)
@@ -313,7 +312,7 @@ def _by_marks(y: np.ndarray, target: Target, data: Data, place: str, marks: np.n
     return parts
 
 
-def _times(column: "pd.Series[Any]", place: str) -> np.ndarray:
+def times(column: "pd.Series[Any]", place: str) -> np.ndarray:
     """Numbers as they are, dates and times as nanoseconds."""
     if not pd.api.types.is_numeric_dtype(column):
         dates = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)

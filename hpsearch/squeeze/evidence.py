@@ -1,7 +1,8 @@
 """What an ensemble is worth, by choices made on four fifths of the validation part and scored on the other.
 
 All that is chosen on validation is chosen anew on each four fifths: the single, the members, the temperature. What
-stays shared is the choice of each trial's best epoch.
+stays shared is the choice of each trial's best epoch. Rows of one group, or of one stretch of time, where a study
+is split by these, are no evidence each of its own: they choose or score together.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ class Gain:
     `value` is cross-fitted: on each fifth of the validation part, the ensemble and the single that were both
     chosen on the other four fifths are scored. `low` and `high` hold 95 % of its paired bootstrap over examples.
     `naive` is the same difference scored on the very rows that chose. What stays shared is the choice of each
-    trial's best epoch.
+    trial's best epoch. Not numbers where the validation part is one example, or one block of them.
     """
 
     value: float
@@ -50,8 +51,8 @@ class Evidence:
     temperature: float
 
 
-def weigh(library: Library, size: int, seed: int) -> tuple[Shares, Evidence]:
-    """The ensemble of at most `size` members, and the evidence for it."""
+def weigh(library: Library, size: int, seed: int, block_N: np.ndarray | None = None) -> tuple[Shares, Evidence]:
+    """The ensemble of at most `size` members, and its evidence; `block_N`: which examples belong together."""
     sizes = range(1, size + 1)
 
     def rules(part: Library) -> list[Shares]:
@@ -59,12 +60,14 @@ def weigh(library: Library, size: int, seed: int) -> tuple[Shares, Evidence]:
         return [top(part, 1), top(part, size), *(heaviest(count, most) for most in sizes)]
 
     chosen = rules(library)
-    folds = np.array_split(np.random.default_rng(seed).permutation(len(library.y)), _FOLDS)
-    single, mean, *teams = _held_out(library, folds, rules)
+    folds = _folds(len(library.y), seed, block_N)
     naive = [library.together(shares) for shares in chosen]
     metric, y = library.metric, library.y
+    if len(folds) < 2:  # nothing can be held out: nobody knows what it is worth
+        return chosen[-1], _unknown(naive[0], naive[-1], y, metric)
+    single, mean, *teams = _held_out(library, folds, rules)
     gain = Gain(
-        ahead(teams[-1], single, y, metric), *ahead_95(teams[-1], single, y, metric, seed),
+        ahead(teams[-1], single, y, metric), *ahead_95(teams[-1], single, y, metric, seed, block_N),
         naive=ahead(naive[-1], naive[0], y, metric),
     )  # fmt: skip
     curve = [
@@ -81,6 +84,24 @@ def weigh(library: Library, size: int, seed: int) -> tuple[Shares, Evidence]:
     names = dict.fromkeys((metric, PROPER[library.task]))
     fitted = {what: {name: _score(p, y, name) for name in names} for what, p in compared.items()}
     return chosen[-1], Evidence(gain, curve, fitted, temperature)
+
+
+def _unknown(single: np.ndarray, team: np.ndarray, y: np.ndarray, metric: str) -> Evidence:
+    unknown = float("nan")
+    return Evidence(Gain(unknown, unknown, unknown, ahead(team, single, y, metric)), [], {}, 1.0)
+
+
+def _folds(count: int, seed: int, block_N: np.ndarray | None) -> list[np.ndarray]:
+    """The examples' places in five parts, blocks whole; fewer where there are fewer blocks or examples."""
+    rng = np.random.default_rng(seed)
+    if block_N is None:
+        parts = np.array_split(rng.permutation(count), _FOLDS)
+    else:
+        parts = [
+            np.flatnonzero(np.isin(block_N, some))
+            for some in np.array_split(rng.permutation(np.unique(block_N)), _FOLDS)
+        ]
+    return [part for part in parts if len(part)]
 
 
 def _held_out(

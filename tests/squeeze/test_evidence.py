@@ -76,3 +76,33 @@ def test_the_single_is_chosen_anew_on_each_four_fifths() -> None:
     wanted = log_loss(y, np.exp(logp[0].astype(np.float64)), labels=[0, 1])
     assert evidence.fitted["single"]["log_loss"] == pytest.approx(wanted, rel=1e-5)
     assert evidence.gain.value == evidence.gain.naive == 0
+
+
+def test_rows_of_one_group_choose_or_score_together() -> None:
+    """Candidates that guess, and say the same of all rows of a group: row by row, luck would pass for a gain."""
+    by_row, by_group = [], []
+    for seed in range(100, 115):
+        rng = np.random.default_rng(seed)
+        group = np.repeat(np.arange(60), 8)
+        y = rng.integers(2, size=60)[group]
+        found = Library(logs(rng.normal(size=(15, 60, 2))[:, group]), y, "classification", "accuracy")
+        by_row.append(weigh(found, 5, seed)[1].gain)
+        by_group.append(weigh(found, 5, seed, group)[1].gain)
+    values = [gain.value for gain in by_group]
+    assert np.mean([gain.value for gain in by_row]) > 0.01
+    assert abs(np.mean(values)) < 3 * np.std(values, ddof=1) / np.sqrt(len(values))
+    assert sum(gain.low <= 0 <= gain.high for gain in by_group) > sum(
+        gain.low <= 0 <= gain.high for gain in by_row
+    )
+
+
+@pytest.mark.parametrize(("count", "block"), [(1, None), (40, np.zeros(40, dtype=int))])
+def test_where_nothing_can_be_held_out_the_gain_is_unknown(count: int, block: np.ndarray | None) -> None:
+    rng = np.random.default_rng(0)
+    found = Library(
+        logs(rng.normal(size=(4, count, 2))), rng.integers(2, size=count), "classification", "accuracy"
+    )
+    shares, evidence = weigh(found, 3, 0, block)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert np.isnan([evidence.gain.value, evidence.gain.low, evidence.gain.high]).all()
+    assert np.isfinite(evidence.gain.naive)
