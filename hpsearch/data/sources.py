@@ -43,7 +43,7 @@ def _sklearn(name: str) -> Raw:
 
 def read_csv(path: Path, missing: Sequence[str], categorical: Sequence[str]) -> pd.DataFrame:
     """A CSV with a header; only the words in `missing` are missing values; `categorical` columns stay text."""
-    check_header(path)
+    header(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header, cut without a word
         return pd.read_csv(
@@ -56,8 +56,8 @@ def read_csv(path: Path, missing: Sequence[str], categorical: Sequence[str]) -> 
         )
 
 
-def check_header(path: Path) -> None:
-    """pandas renames the second of two columns of one name, and reads a file of semicolons as one column.
+def header(path: Path) -> list[str]:
+    """A CSV's columns. pandas renames the second of two of one name, and reads a file of semicolons as one column.
 
     Raises:
         ValueError: the header is such a one.
@@ -68,6 +68,7 @@ def check_header(path: Path) -> None:
         raise ValueError(f"its header has the column {twice!r} twice")
     if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
         raise ValueError(f"its header is the single column {names[0]!r}; commas must separate the columns")
+    return names
 
 
 def read_table(path: Path, missing: Sequence[str] = ("",), categorical: Sequence[str] = ()) -> pd.DataFrame:

@@ -68,7 +68,7 @@ def _csv(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Itera
     columns = schema.columns if isinstance(schema, TableSchema) else ()
     text = {column.name: str for column in columns if isinstance(column, Category)}
     try:
-        sources.check_header(path)
+        names = sources.header(path)
         with pd.read_csv(
             path,
             keep_default_na=False,
@@ -77,6 +77,7 @@ def _csv(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Itera
             dtype=text,
             chunksize=rows,
             low_memory=False,
+            skip_blank_lines=len(names) > 1,  # of one column a blank line is a row without a value
         ) as reader:
             yield from _whole_rows(reader)
     except pd.errors.ParserWarning:
@@ -105,7 +106,7 @@ def _parquet(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> I
                 yield batch.to_pandas()
             if empty:
                 yield file.schema_arrow.empty_table().to_pandas()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be read as parquet: {_first_line(error)}") from None
 
 
