@@ -69,6 +69,9 @@ def ablate(
         variant: sign * np.array([values[n] for n in range(k * seeds, (k + 1) * seeds) if n in values])
         for k, variant in enumerate(ladder)
     }
+    for variant, found in scored.items():
+        if len(found) < seeds:
+            report.note(f"ablate: {variant}: {seeds - len(found)} of {seeds} seeds failed, and are left out")
     effects = [
         Effect(
             name, best[name], _difference(scored["best"], scored[f"without {name}"]),
@@ -77,7 +80,11 @@ def ablate(
         for name in tricks
     ]  # fmt: skip
     means = {variant: float(sign * found.mean()) if len(found) else None for variant, found in scored.items()}
-    told = {"metric": arrays.metric, "seeds": seeds, "effects": [asdict(e) for e in effects], "means": means}
+    finished = {variant: len(found) for variant, found in scored.items()}
+    told = {
+        "metric": arrays.metric, "seeds": seeds, "effects": [asdict(e) for e in effects], "means": means,
+        "finished": finished,
+    }  # fmt: skip
     write_json(folder.ablation.root / "ablation.json", finite(told))
     return effects
 
