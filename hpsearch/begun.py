@@ -15,6 +15,7 @@ from hpsearch.errors import DamagedError, UserError
 from hpsearch.export import manifest
 from hpsearch.files import read_json, set_aside, write_json, write_text
 from hpsearch.folder import Folder
+from hpsearch.pack import checkpoint
 from hpsearch.prepared import Prepared
 from hpsearch.search import ledger, packing
 from hpsearch.search.packing import Plan
@@ -161,15 +162,18 @@ def is_finished(folder: Folder, study: Study, tell: Tell) -> bool:
     summary = read_json(folder.summary)
     there = [folder.trials, *([] if summary["no_export"] else [folder.export])]
     there += [folder.members] if summary["ensemble"] is not None else []
+    if study.objective is None:  # whose nets nobody knows
+        there += [folder.nets(what) for what in _NETS if summary[what] is not None]
     counts = summary["trials"]
+    if sum(counts.values()) != study.search.trials or counts["waiting"]:
+        return False
     if folder.trials.exists() and len(pd.read_csv(folder.trials)) != sum(counts.values()):
         tell(f"{folder.trials}: is damaged; set aside as {set_aside(folder.trials).name}, and made anew")
     if folder.members.exists() and read_json(folder.members) != summary["ensemble"]:
         tell(
             f"{folder.members}: is not the summary's; set aside as {set_aside(folder.members).name}, and made anew"
         )
-    whole = counts["waiting"] == 0 and sum(counts.values()) == study.search.trials
-    return bool(whole and all(path.exists() for path in there))
+    return all(path.exists() for path in there)
 
 
 def _is_summary(path: Path) -> bool:
@@ -200,6 +204,14 @@ def _is_json(path: Path) -> bool:
         return False
 
 
+def _is_rows(path: Path) -> bool:
+    try:
+        checkpoint.load(path)
+    except DamagedError:
+        return False
+    return True
+
+
 def _is_export(path: Path) -> bool:
     try:
         manifest.read(path)
@@ -208,11 +220,13 @@ def _is_export(path: Path) -> bool:
     return True
 
 
+_NETS = ("best", "ensemble", "student")
 _RESULTS: dict[str, Callable[[Path], bool]] = {
     "summary.json": _is_summary,
     "trials.csv": _is_table,
     "ensemble/members.json": _is_json,
     "export": _is_export,
+    **{f"nets/{what}.safetensors": _is_rows for what in _NETS},
 }
 
 

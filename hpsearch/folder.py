@@ -46,6 +46,10 @@ class Folder:
     def members(self) -> Path:
         return self.ensemble / "members.json"
 
+    def nets(self, what: str) -> Path:
+        """The nets of a result: ensemble, student or best."""
+        return self.root / "nets" / f"{what}.safetensors"
+
     @property
     def student(self) -> "Folder":
         """The student's own search, a run in small."""

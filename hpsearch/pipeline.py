@@ -217,7 +217,7 @@ def export_run(root: Path, to: Path, what: str, reporter: Reporter | None = None
         RunError: the net has no ONNX form.
     """
     from hpsearch.run import open_run
-    from hpsearch.squeeze.stored import WHAT, stored
+    from hpsearch.squeeze.kept import WHAT, kept
 
     run, reporter = open_run(root), reporter or Quiet()
     if what not in WHAT:
@@ -228,7 +228,9 @@ def export_run(root: Path, to: Path, what: str, reporter: Reporter | None = None
     begun.refuse_changed(run.folder, prepared, None)
     if prepared.objective is not None:
         raise UserError(f"{root}: a training function of your own has no net to export")
-    team, told = stored(run.folder, prepared, run.summary, what)
+    if run.summary[what] is None:
+        raise UserError(f"{root}: has no {what}")
+    team, told = kept(run.folder, prepared, what)
     _write_export(to, prepared, what, team, told)
 
 

@@ -6,7 +6,7 @@ of every row; the tensors of rows that nobody needs any more are left out (`thin
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -131,8 +131,12 @@ def head(path: Path) -> Head:
         return _head(file)
 
 
-def load(path: Path, trials: Collection[int] | None = None) -> list[RowState]:
+def load(
+    path: Path, trials: Collection[int] | None = None, wanted: Callable[[str], bool] = lambda name: True
+) -> list[RowState]:
     """The rows of these trials (all, when not named), in the file's order, each held against its hash.
+
+    Of each, the tensors whose names are `wanted`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -143,14 +147,14 @@ def load(path: Path, trials: Collection[int] | None = None) -> list[RowState]:
         names: dict[str, list[str]] = {record.name: [] for record in known.records}
         for key in file.keys():  # noqa: SIM118  (no mapping)
             names[key.partition("/")[0]].append(key)
-        states = [
-            RowState(record, {key.partition("/")[2]: file.get_tensor(key) for key in names[record.name]})
-            for record in known.records
-            if trials is None or record.trial in trials
-        ]
-        for state in states:
-            if _hash(state.record, state.tensors) != known.hashes[state.record.name]:
-                raise DamagedError(f"{path}: the row of trial {state.record.trial} is not as it was written")
+        states = []
+        for record in known.records:
+            if trials is not None and record.trial not in trials:
+                continue
+            tensors = {key.partition("/")[2]: file.get_tensor(key) for key in names[record.name]}
+            if _hash(record, tensors) != known.hashes[record.name]:
+                raise DamagedError(f"{path}: the row of trial {record.trial} is not as it was written")
+            states.append(RowState(record, {name: tensor for name, tensor in tensors.items() if wanted(name)}))
         return states
 
 

@@ -14,10 +14,8 @@ from hpsearch.errors import DamagedError, RunError
 from hpsearch.folder import Folder
 from hpsearch.intervals import score
 from hpsearch.metrics import METRICS, PROPER
-from hpsearch.nets.build import Net
 from hpsearch.pack import checkpoint, snapshots
 from hpsearch.pack.best import rank
-from hpsearch.pack.net import whole_net
 from hpsearch.search import standing
 from hpsearch.search.outcomes import by_trial, mean_epoch, out_of_fold
 from hpsearch.search.shelf import Shelf
@@ -48,20 +46,33 @@ class Candidate:
 
 
 def candidates(
-    folder: Folder, rows: Sequence[dict[str, Any]], arrays: Arrays, with_snapshots: bool = True
+    folder: Folder,
+    rows: Sequence[dict[str, Any]],
+    arrays: Arrays,
+    with_snapshots: bool = True,
+    whole: bool = False,
 ) -> list[Candidate]:
     """The finished trials whose rows are on disk, best first by the study's metric, ties by log loss or rmse.
+
+    Their states have what nets and predictions are made of; `whole` ones have what a trial needs to go on as well,
+    which is several times as much.
 
     Raises:
         RunError: a row is damaged; launching again trains it anew.
     """
+
+    def wanted(name: str) -> bool:
+        return whole or name.startswith(("best.", "snapshot."))
+
     best = standing.ranked(rows, METRICS[arrays.metric].direction)[: standing.MOST]
     try:
         place = Shelf.look(folder).rows()
         by_leg: dict[int, list[int]] = {}
         for number in (row["number"] for row in best if row["number"] in place):
             by_leg.setdefault(place[number], []).append(number)
-        states = by_trial([s for leg, trials in by_leg.items() for s in checkpoint.load(folder.rows(leg), trials)])
+        states = by_trial(
+            [s for leg, trials in by_leg.items() for s in checkpoint.load(folder.rows(leg), trials, wanted)]
+        )
     except DamagedError as error:
         raise RunError(f"{error}; launch again: it is then set aside, and its trials are trained anew") from None
     kept = [states[row["number"]] for row in best if row["number"] in states]
@@ -103,10 +114,20 @@ def _snapshots(states: Sequence[checkpoint.RowState], arrays: Arrays) -> list[Ca
     return found
 
 
-def nets_of(candidate: Candidate, net: Net, arrays: Arrays) -> list[nn.Module]:
-    """The candidate's net; of a cross-validated trial those of its folds, each of which counts as much."""
-    which = f"snapshot.{candidate.epoch}" if candidate.kind == "snapshot" else "best"
-    return [whole_net(net.factory(), state, arrays, which) for state in candidate.states]
+def rows_of(candidate: Candidate) -> list[checkpoint.RowState]:
+    """The rows of the candidate's net, or of its folds' nets, with what a net is made of, as `best.*`."""
+    which = f"snapshot.{candidate.epoch}." if candidate.kind == "snapshot" else "best."
+    return [
+        checkpoint.RowState(
+            state.record,
+            {
+                f"best.{name.removeprefix(which)}": tensor
+                for name, tensor in state.tensors.items()
+                if name.startswith(which) and not name.endswith(".prediction")
+            },
+        )
+        for state in candidate.states
+    ]
 
 
 def predict(net: nn.Module, x: np.ndarray, target: Target) -> np.ndarray:

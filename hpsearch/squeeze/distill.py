@@ -14,7 +14,6 @@ import numpy as np
 from optuna.distributions import FloatDistribution
 
 from hpsearch.data.dataset import Arrays, Pool
-from hpsearch.errors import RunError
 from hpsearch.folder import Folder
 from hpsearch.keyed import key
 from hpsearch.knobs import KNOBS
@@ -26,6 +25,7 @@ from hpsearch.search.progress import Reporter
 from hpsearch.space import Parameter, Space, draw
 from hpsearch.squeeze import further, pool
 from hpsearch.squeeze.candidates import Candidate, candidates
+from hpsearch.squeeze.further import NoneFinishedError
 
 _NARROWEST = 4
 _STEPS, _LONGER = 8000, (2, 4)  # of a student's training, within so many times a trial's epochs
@@ -129,7 +129,7 @@ def distil(
     and temperature in `of` does.
 
     Raises:
-        RunError: none of them finished.
+        NoneFinishedError: none of them finished.
     """
     student = prepared.study.squeeze.student
     assert student is not None
@@ -157,7 +157,7 @@ def distil(
     for what, numbers in {"student": range(count), "student without a teacher": range(count, 2 * count)}.items():
         ranked = candidates(folder.student, [row for row in rows if row["number"] in numbers], arrays)
         if not ranked:
-            raise RunError(f"no {what} finished; see {folder.student.root}/logs")
+            raise NoneFinishedError(f"no {what} finished; see {folder.student.root}/logs")
         found.append(ranked)
     students, twins = found
     return nearest(students, teach(prepared.arrays.validation.x), prepared.arrays.target.task), twins[0]

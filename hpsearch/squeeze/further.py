@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hpsearch.data.dataset import Arrays
-from hpsearch.errors import DamagedError
+from hpsearch.errors import DamagedError, RunError
 from hpsearch.files import read_json, write_json
 from hpsearch.folder import Folder
 from hpsearch.keyed import key
@@ -18,6 +18,10 @@ from hpsearch.search.messages import Entry
 from hpsearch.search.progress import Reporter
 
 Row = dict[str, Any]  # a trial as `ledger.row` gives it
+
+
+class NoneFinishedError(RunError):
+    """Trainings of the squeeze came to nothing: the study goes on without what they were for."""
 
 
 def seed_of(prepared: Prepared, purpose: str) -> int:

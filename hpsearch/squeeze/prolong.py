@@ -6,6 +6,7 @@ all before.
 """
 
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from joblib import cpu_count
 
-from hpsearch.errors import DamagedError
+from hpsearch.errors import DamagedError, UserError
 from hpsearch.folder import Folder
 from hpsearch.metrics import PROPER
 from hpsearch.pack import checkpoint
@@ -26,28 +27,40 @@ from hpsearch.search.packing import Plan
 from hpsearch.search.progress import Reporter
 from hpsearch.squeeze import further
 from hpsearch.squeeze.candidates import Candidate, candidates
+from hpsearch.squeeze.further import Row
 
 RATES = ("constant", "cosine")
 
 
 def prolong(
-    folder: Folder, prepared: Prepared, library: Sequence[Candidate], workers: int, report: Reporter
+    folder: Folder,
+    prepared: Prepared,
+    rows: Sequence[Row],
+    library: Sequence[Candidate],
+    workers: int,
+    report: Reporter,
 ) -> tuple[list[Candidate], list[dict[str, Any]]]:
     """The best trials' better versions, and what became of each trial at each rate.
 
-    `library` is best first. Of a trial that is no better `after` is None.
+    `rows` are the ledger's, `library` is best first. Of a trial that is no better `after` is None.
     """
     share, most = prepared.study.squeeze.prolong, prepared.study.squeeze.ensemble
     assert share is not None
     arrays = prepared.searched
     best = list({one.trial: one for one in library if one.kind != "snapshot"}.values())[:most]
     starts = [(one, rate) for one in best for rate in RATES]
-    states = [_going_on(number, one.states, rate, share) for number, (one, rate) in enumerate(starts)]
+    own = [row for row in rows if row["number"] in {one.trial for one in best}]
+    reached = {one.trial: one.states for one in candidates(folder, own, arrays, with_snapshots=False, whole=True)}
+    states = [_going_on(number, reached[one.trial], rate, share) for number, (one, rate) in enumerate(starts)]
     params = [own[0].record.params for own in states]
     report.note(f"prolong: the best {len(best)} trials go on for {share:g} times their epochs, at two rates each")
 
+    place = folder.prolonged
+    if place.plan.exists() and not _is_plan(place.plan):
+        report.note(f"{place.plan}: is damaged; what was prolonged is trained anew")
+        shutil.rmtree(place.root)
+
     def lay() -> None:
-        place = folder.prolonged
         if not place.plan.exists():
             _plan(folder, [one.trial for one, _ in starts], params, prepared, workers).write(place.plan)
         for leg in packing.read(place.plan).legs:
@@ -56,10 +69,10 @@ def prolong(
             checkpoint.store(place.rows(leg.leg), [state for trial in leg.trials for state in states[trial]])
 
     of = {"from": [one.named() | one.scores for one in best]}
-    rows = further.train(
-        folder.prolonged, prepared, "prolonged", params, arrays, workers, report, of, lay, seed=prepared.study.seed
+    done = further.train(
+        place, prepared, "prolonged", params, arrays, workers, report, of, lay, seed=prepared.study.seed
     )
-    ended = candidates(folder.prolonged, rows, arrays, with_snapshots=False)
+    ended = candidates(place, done, arrays, with_snapshots=False)
     found = {one.trial: replace(one, kind="prolonged") for one in ended}
     proper = PROPER[arrays.target.task]
 
@@ -76,6 +89,14 @@ def prolong(
     ]  # fmt: skip
     better = [replace(one, trial=starts[n][0].trial) for n, one in found.items() if is_better(one, starts[n][0])]
     return better, told
+
+
+def _is_plan(path: Path) -> bool:
+    try:
+        packing.read(path)
+    except UserError:
+        return False
+    return True
 
 
 def _is_sound(path: Path) -> bool:

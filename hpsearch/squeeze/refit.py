@@ -5,68 +5,43 @@ choose by: what the ensemble scores on validation is what it scored before.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from torch import nn
-
-from hpsearch.data.dataset import Arrays
-from hpsearch.data.folds import joined
-from hpsearch.errors import RunError
 from hpsearch.folder import Folder
 from hpsearch.pack.checkpoint import RowState
-from hpsearch.pack.net import whole_net
 from hpsearch.prepared import Prepared
-from hpsearch.search import ledger
 from hpsearch.search.progress import Reporter
 from hpsearch.squeeze import further
 from hpsearch.squeeze.candidates import Candidate, candidates
-from hpsearch.squeeze.soup import settled
+from hpsearch.squeeze.further import NoneFinishedError
+from hpsearch.squeeze.team import Made, trained_on
 
 _NEVER = 10**9  # but after the last epoch: the validation part has been seen, and is no judge
 
 
 def refit(
     folder: Folder, prepared: Prepared, members: Sequence[Candidate], workers: int, report: Reporter
-) -> list[nn.Module]:
+) -> Made:
     """The members' nets anew, in their order.
 
     Raises:
-        RunError: one of them failed.
+        NoneFinishedError: one of them failed.
     """
     report.note(f"refit: the {len(members)} members again, on training and validation together")
     params = [
-        {**prepared.params(one.trial), "stop": one.epoch, "patience": 0}
+        {**prepared.params(one.trial), "stop": one.epoch, "patience": 0, "train_share": 1.0}
         | ({} if _is_average(one) else {"average": "none"})
         for one in members
     ]
-    of, arrays = {"members": [one.named() for one in members]}, _all(prepared)
-    further.train(folder.refit, prepared, "refit", params, arrays, workers, report, of, evaluate=_NEVER)
-    return refitted(folder, prepared, members)
-
-
-def refitted(folder: Folder, prepared: Prepared, members: Sequence[Candidate]) -> list[nn.Module]:
-    """The members' refits as they lie on disk, in the members' order.
-
-    Raises:
-        RunError: one of them failed.
-    """
-    arrays, net = _all(prepared), prepared.net
-    rows = ledger.read(folder.refit.ledger, f"{prepared.study.name}-refit")
-    ended = candidates(folder.refit, rows, arrays, with_snapshots=False)
+    of, arrays = {"members": [one.named() for one in members]}, trained_on(prepared, "all")
+    rows = further.train(folder.refit, prepared, "refit", params, arrays, workers, report, of, evaluate=_NEVER)
+    ended = candidates(folder.refit, rows, arrays, with_snapshots=False, whole=True)
     states = {one.trial: one.states[0] for one in ended}
     failed = [one.trial for n, one in enumerate(members) if n not in states]
     if failed:
-        raise RunError(f"the refit of trial {failed[0]} failed; see {folder.refit.root}/logs")
-    return [
-        settled(whole_net(net.factory(), _at_the_end(states[n], "average."), arrays), arrays)
-        if _is_average(one)
-        else whole_net(net.factory(), _at_the_end(states[n], ""), arrays)
-        for n, one in enumerate(members)
-    ]
-
-
-def _all(prepared: Prepared) -> Arrays:
-    return replace(prepared.arrays, train=joined(prepared.arrays))
+        raise NoneFinishedError(f"the refit of trial {failed[0]} failed; see {folder.refit.root}/logs")
+    averages = tuple(_is_average(one) for one in members)
+    found = [_at_the_end(states[n], "average." if mean else "") for n, mean in enumerate(averages)]
+    return Made(tuple(found), "all", averages)
 
 
 def _is_average(member: Candidate) -> bool:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from hpsearch.data.dataset import Arrays
 from hpsearch.nets.build import Net
@@ -17,8 +16,7 @@ from hpsearch.pack import snapshots
 from hpsearch.pack.checkpoint import RowState
 from hpsearch.pack.net import whole_net
 from hpsearch.squeeze.candidates import Candidate
-
-_PART, _PARTS = 512, 8  # examples, from which batch norms learn the soup's statistics
+from hpsearch.squeeze.settle import settled
 
 
 def ladle(library: Sequence[Candidate], net: Net, arrays: Arrays) -> tuple[Candidate, nn.Module] | None:
@@ -39,23 +37,3 @@ def _mean(state: RowState, epochs: Sequence[int]) -> RowState:
         found = torch.stack([state.tensors[f"snapshot.{epoch}.{name}"] for epoch in epochs])
         tensors[f"best.{name}"] = found.mean(0) if found.is_floating_point() else found[-1]
     return RowState(state.record, tensors)
-
-
-def settled(net: nn.Module, arrays: Arrays) -> nn.Module:
-    """The net, its batch norms with the statistics of its own weights."""
-    norms = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    if not norms:
-        return net
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = None  # the running mean is then that of all batches
-        norm.reset_running_stats()
-    with torch.no_grad():
-        x = arrays.train.x
-        for first in range(_PARTS):  # each from all over the part, whose rows may be sorted
-            part = x[first::_PARTS][:_PART]
-            if len(part) > 1:  # one example has no spread
-                net.train()(torch.from_numpy(part.copy()))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    return net.eval()

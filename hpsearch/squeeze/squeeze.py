@@ -18,11 +18,13 @@ from hpsearch.squeeze import calibrate, distill
 from hpsearch.squeeze.again import again, luck
 from hpsearch.squeeze.candidates import Candidate, best_first, candidates, predict
 from hpsearch.squeeze.evidence import weigh
+from hpsearch.squeeze.further import NoneFinishedError
+from hpsearch.squeeze.kept import keep
 from hpsearch.squeeze.library import Library
 from hpsearch.squeeze.prolong import prolong
 from hpsearch.squeeze.refit import refit
 from hpsearch.squeeze.soup import ladle
-from hpsearch.squeeze.team import Team, team_of
+from hpsearch.squeeze.team import Judged, team_of
 
 
 @dataclass
@@ -34,7 +36,7 @@ class Squeezed:
     student: dict[str, Any] | None = None
     prolonged: list[dict[str, Any]] | None = None
     again: dict[str, Any] | None = None
-    teams: dict[str, Team] = field(default_factory=dict)
+    teams: dict[str, Judged] = field(default_factory=dict)
 
 
 def require_finished(rows: Sequence[dict[str, Any]]) -> None:
@@ -62,7 +64,7 @@ def squeeze(
     library, prolonged = candidates(folder, rows, prepared.searched), None
     if squeezing.prolong is not None:
         report.stage("prolong")
-        better, prolonged = prolong(folder, prepared, library, workers, report)
+        better, prolonged = prolong(folder, prepared, rows, library, workers, report)
         library = best_first([*library, *better], prepared.searched)
     ensemble, members = choose(library, prepared)
     result = Squeezed(library[0].named(), ensemble, prolonged=prolonged)
@@ -84,8 +86,18 @@ def squeeze(
         report.stage("refit")
         _refit(folder, prepared, members, result, workers, report)
     _score(result, prepared)
-    write_json(folder.members, finite(ensemble))
+    _keep(folder, result)
     return result
+
+
+def _keep(folder: Folder, result: Squeezed) -> None:
+    assert result.ensemble is not None
+    keep(folder, "best", result.teams["best"], {**result.best, "members": [result.best]})
+    if result.student is not None:
+        one = {"trial": result.student["trial"], "kind": "best", "epoch": result.student["epoch"]}
+        keep(folder, "student", result.teams["student"], {**result.student, "members": [one]})
+    keep(folder, "ensemble", result.teams["ensemble"], result.ensemble)
+    write_json(folder.members, finite(result.ensemble))
 
 
 def choose(library: Sequence[Candidate], prepared: Prepared) -> tuple[dict[str, Any], list[Candidate]]:
@@ -93,7 +105,7 @@ def choose(library: Sequence[Candidate], prepared: Prepared) -> tuple[dict[str, 
     arrays, size = prepared.searched, prepared.study.squeeze.ensemble
     task, metric, y = arrays.target.task, arrays.metric, arrays.validation.y
     predictions = np.stack([candidate.prediction for candidate in library])
-    shares, evidence = weigh(Library(predictions, y, task, metric), size, prepared.study.seed)
+    shares, evidence = weigh(Library(predictions, y, task, metric), size, prepared.study.seed, arrays.block)
     members = [library[place] for place in shares]
     described = {
         "members": [member.named() for member in members],
@@ -116,22 +128,26 @@ def _soup(library: Sequence[Candidate], prepared: Prepared, result: Squeezed) ->
     result.ensemble["soup"] = None if found is None else {"trial": found[0].trial}
     if found is not None:
         judged = predict(found[1], arrays.validation.x, arrays.target)
-        result.teams["soup"] = Team([found[1]], [1.0], 1.0, judged, arrays.validation.y)
+        result.teams["soup"] = Judged([found[1]], [1.0], 1.0, None, judged, arrays.validation.y)
 
 
 def _distil(folder: Folder, prepared: Prepared, result: Squeezed, workers: int, report: Reporter) -> None:
-    """Adds the student, and its net without a teacher."""
+    """Adds the student, and its net without a teacher, where they finish."""
     team, ensemble = result.teams["ensemble"], result.ensemble
     assert ensemble is not None
     of = {"teacher": [ensemble["members"], ensemble["weights"], ensemble["temperature"]]}
-    student, alone = distill.distil(
-        folder, prepared, result.best["trial"], lambda x: team.predict(x, prepared), of, workers, report
-    )
+    try:
+        student, alone = distill.distil(
+            folder, prepared, result.best["trial"], lambda x: team.predict(x, prepared), of, workers, report
+        )
+    except NoneFinishedError as error:
+        report.note(f"there is no student: {error}")
+        return
     arrays, told = prepared.arrays, {}
     for name, one in (("student", student), ("alone", alone)):
         temperature = _temperature(one, arrays)
-        result.teams[name] = team_of([one], prepared, temperature=temperature, arrays=arrays)
-        told[name] = {"trial": one.trial, "temperature": temperature}
+        result.teams[name] = team_of([one], prepared, temperature=temperature, on="train")
+        told[name] = {"trial": one.trial, "epoch": one.epoch, "temperature": temperature}
     size = {name: _size(result.teams[name].nets[0]) for name in ("student", "best")}
     result.student = {
         **told["student"], "parameters": size["student"], "share": size["student"] / size["best"],
@@ -182,12 +198,14 @@ def _refit(
     before = result.teams["ensemble"]
     assert result.ensemble is not None
     try:
-        nets = refit(folder, prepared, members, workers, report)
-    except RunError as error:
+        made = refit(folder, prepared, members, workers, report)
+    except NoneFinishedError as error:
         report.note(f"the ensemble stays as it was chosen: {error}")
         return
     result.teams["before refit"] = before
-    result.teams["ensemble"] = replace(before, nets=nets, weights=result.ensemble["weights"])
+    result.teams["ensemble"] = replace(
+        before, nets=made.nets(prepared), weights=result.ensemble["weights"], made=made
+    )
 
 
 def _score(result: Squeezed, prepared: Prepared) -> None:

@@ -122,7 +122,10 @@ def test_a_damaged_file_is_made_good(
         assert len(list((folder.root / name).parent.glob(f"{Path(name).name}.*-*"))) == 1
 
 
-@pytest.mark.parametrize("name", ["summary.json", "trials.csv", "ensemble/members.json", "export/model.onnx"])
+@pytest.mark.parametrize(
+    "name",
+    ["summary.json", "trials.csv", "ensemble/members.json", "export/model.onnx", "nets/ensemble.safetensors"],
+)
 def test_a_damaged_result_is_made_anew(name: str, study: Path, finished: Folder, tmp_path: Path) -> None:
     told = launch_again(study, finished, tmp_path, empty, name)
     folder = Folder(tmp_path / "tiny")

@@ -71,7 +71,8 @@ def test_more_trials_after_a_kill_while_distilling(taught: tuple[Path, Folder], 
     assert status == 0, out + err
     assert list(open_run(broken.root).trials["state"]) == ["complete"] * 12
     teacher = json.loads(broken.student.origin.read_text())["teacher"]
-    assert teacher == [summary(broken)["ensemble"]["members"], summary(broken)["ensemble"]["weights"]]
+    ensemble = summary(broken)["ensemble"]
+    assert teacher == [ensemble[name] for name in ("members", "weights", "temperature")]
 
 
 @pytest.mark.slow

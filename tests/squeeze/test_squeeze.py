@@ -1,6 +1,8 @@
 """The whole squeeze on real launches: trials that go on, luck, folds, ablation, exports of each net."""
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS
 from hpsearch.pack import checkpoint
 from hpsearch.prepare import prepare
+from hpsearch.search.progress import Quiet
 
 STUDY = """
 name: squeezed
@@ -208,3 +211,54 @@ def test_what_does_not_go_together_is_refused(change: str, said: str, tmp_path: 
     (tmp_path / "s.yaml").write_text("\n".join(lines))
     with pytest.raises(UserError, match=said):
         prepare(tmp_path / "s.yaml")
+
+
+FAILING = """
+import math
+from pathlib import Path
+
+from torch import nn
+
+
+def build(input_shape, outputs, width):
+    if Path(__file__).with_name("no-more").exists():
+        raise RuntimeError("no more nets")
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), width), nn.Linear(width, outputs))
+"""
+
+
+class At(Quiet):
+    """Does something when a stage begins."""
+
+    def __init__(self, stage: str, do: Callable[[], object]) -> None:
+        self.told: list[str] = []
+        self._stage, self._do = stage, do
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
+
+    def stage(self, name: str) -> None:
+        if name == self._stage:
+            self._do()
+
+
+@pytest.mark.parametrize(("stage", "said"), [("distil", "there is no student"), ("refit", "the ensemble stays")])
+def test_what_came_to_nothing_is_told_and_the_study_ends(
+    stage: str, said: str, ray_cluster: None, tmp_path: Path
+) -> None:
+    (tmp_path / "my_nets.py").write_text(FAILING)
+    text = STUDY.replace("params:", "net: my_nets:build\nparams:").replace("  dropout: [0.0, 0.2]\n", "")
+    squeeze = {"distil": "student: {trials: 1, size: 1, longer: 1}", "refit": "student: off, refit: true"}[stage]
+    text = re.sub("squeeze: .*", f"squeeze: {{ensemble: 2, {squeeze}}}", text).replace("trials: 6", "trials: 2")
+    (tmp_path / "study.yaml").write_text(text)
+    flag = tmp_path / "no-more"
+    reporter = At(stage, lambda: flag.write_text(""))
+    folder = pipeline.launch(tmp_path / "study.yaml", tmp_path / "runs", reporter=reporter, skip_checks=True)
+    assert any(said in text for text in reporter.told)
+    assert summary(folder)["student"] is None
+    assert summary(folder)["ensemble"]["test"] is not None
+    assert "before_refit" not in summary(folder)["ensemble"]
+    flag.unlink()
+    again = At("none", lambda: None)
+    pipeline.launch(tmp_path / "study.yaml", tmp_path / "runs", reporter=again, skip_checks=True)
+    assert any("this study is finished" in text for text in again.told)
