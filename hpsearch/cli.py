@@ -147,17 +147,17 @@ def ablate(
 
     console = _console()
     with Screen(console, run.name) as screen:
-        effects = pipeline.ablate(run, seeds, screen)
-    show_effects(console, effects, run)
+        effects, means = pipeline.ablate(run, seeds, screen)
+    show_effects(console, effects, means, run)
 
 
 @app.command()
 def export(
     run: RunFolder,
     to: Annotated[Path, typer.Option(help="The folder to write: new, or an export that is replaced.")],
-    what: Annotated[str, typer.Option(help="ensemble, student or best: the best single net.")] = "ensemble",
+    what: Annotated[str, typer.Option(help="ensemble, student or best: the best trial.")] = "ensemble",
 ) -> None:
-    """Write the export of a finished run's ensemble, student or best single net."""
+    """Write the export of a finished run's ensemble, student or best trial."""
     from hpsearch import pipeline
     from hpsearch.terminal import Screen
 

@@ -108,8 +108,9 @@ def check(
     return preflight.look(prepared, folder, begun.about(prepared), only, tell, begin)
 
 
-def ablate(root: Path, seeds: int, reporter: Reporter | None = None) -> list[Any]:
-    """Takes the best trial's tricks away one by one, and adds them one by one to the baseline; gives the effects.
+def ablate(root: Path, seeds: int, reporter: Reporter | None = None) -> tuple[list[Any], dict[str, float | None]]:
+    """Takes the best trial's tricks away one by one, and adds them one by one to the baseline; gives the effects
+    and each variant's mean score.
 
     Raises:
         UserError: it is no run that has a finished trial of built-in training, or its data or code have changed.
@@ -117,16 +118,16 @@ def ablate(root: Path, seeds: int, reporter: Reporter | None = None) -> list[Any
     from hpsearch.run import open_run
     from hpsearch.search.cluster import cluster
     from hpsearch.squeeze.ablate import ablate as climb
-    from hpsearch.squeeze.squeeze import require_finished
 
     folder, reporter = open_run(root).folder, reporter or Quiet()
     refuse_held(folder.root)
+    if open_run(root).summary is None:
+        raise UserError(f"{root}: is not finished; launch its study again, which goes on")
     prepared = prepare(folder.study, None, reporter.note, home=begun.home(folder))
     begun.refuse_changed(folder, prepared, None)
     if prepared.objective is not None:
         raise UserError(f"{root}: a training function of your own has no tricks that are known here")
     rows = ledger.read(folder.ledger, prepared.study.name)
-    require_finished(rows)
     with hold(folder.root), Logged(reporter, folder.log) as report, cluster(prepared.workers):
         report.stage("ablate")
         return climb(folder, prepared.without_raw(), rows, seeds, prepared.workers, report)
@@ -220,6 +221,8 @@ def export_run(root: Path, to: Path, what: str, reporter: Reporter | None = None
     from hpsearch.squeeze.kept import WHAT, kept
 
     run, reporter = open_run(root), reporter or Quiet()
+    if to.resolve().is_relative_to(root.resolve()):
+        raise UserError(f"--to: {to}: lies in the run folder, whose files are its own; choose another place")
     if what not in WHAT:
         raise UserError(f"--what: {what!r} is not known; {choices(WHAT)}")
     if run.summary is None:
@@ -249,5 +252,21 @@ def _write_export(place: Path, prepared: Prepared, what: str, team: Any, result:
         missing=list(data.missing),
         predicts=data.target or "the target",
         temperature=team.temperature,
+        judged=_judged(prepared, what, "before_refit" in result),
     )
     bundle.write(place, team.nets, team.weights, dataset.schema, dataset.target, card)
+
+
+def _judged(prepared: Prepared, what: str, refitted: bool) -> str:
+    """What the validation figures of an export are of."""
+    folds = prepared.study.search.folds
+    if folds is not None and what != "student":
+        told = (
+            f"The validation figures are of all training and validation rows, each predicted by nets that had not "
+            f"seen it ({folds} folds); they chose the nets, so they flatter."
+        )
+    else:
+        told = "Validation rows chose the nets, so their figures flatter."
+    if refitted:
+        told += " The nets in here have been trained once more since, on these rows as well."
+    return f"{told} Test rows chose nothing."

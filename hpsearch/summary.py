@@ -53,6 +53,7 @@ def write_summary(
         "metric": metric,
         "direction": METRICS[metric].direction,
         "trials": count_states(rows),
+        "folds": prepared.study.search.folds,
         "best": squeezed.best,
         "prolonged": squeezed.prolonged,
         "ensemble": squeezed.ensemble,

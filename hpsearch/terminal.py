@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +160,8 @@ def _table(summary: dict[str, Any]) -> Table:
 def _closing_lines(summary: dict[str, Any], root: Path) -> list[str]:
     lines = [
         *_gain(summary["ensemble"]),
+        *_luck(summary),
+        *_folds(summary),
         f"took {_time(summary['seconds']['total'])}",
         *(
             [f"{summary['trials']['waiting']} trials wait: launch again to go on"]
@@ -188,8 +190,37 @@ def _gain(ensemble: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def show_effects(console: Console, effects: "Sequence[Effect]", root: Path) -> None:
-    """What each trick is worth, with its interval."""
+def _luck(summary: dict[str, Any]) -> list[str]:
+    """What the winners come to with new seeds."""
+    found, metric = summary.get("again") or {}, summary["metric"]
+    lines = []
+    for name, told in found.items():
+        one = told["validation"]
+        if one["luck"] is not None:
+            before = ", before it went on" if summary["prolonged"] else ""
+            who = f"the {'best trial' if name == 'best' else name}{before}"
+            mean = sum(one["again"]) / len(one["again"])
+            lines.append(
+                f"with {len(one['again'])} new seeds {who}: {metric} {_number(mean)} on validation, where it won "
+                f"with {_number(one['won'])}: luck {_number(one['luck'], '+')}"
+            )
+    return lines
+
+
+def _folds(summary: dict[str, Any]) -> list[str]:
+    if summary.get("folds") is None:
+        return []
+    student = "; student and its net alone of the validation part, which their teacher has seen"
+    return [
+        f"validation is of all {summary['folds']} folds, each row predicted by nets that had not seen it"
+        f"{student if summary['student'] else ''}"
+    ]
+
+
+def show_effects(
+    console: Console, effects: "Sequence[Effect]", means: Mapping[str, float | None], root: Path
+) -> None:
+    """What each trick is worth, with its interval; `means` are the variants' scores."""
     table = Table(title=f"{root.name}: what each trick is worth (above zero is better)", title_justify="left")
     for column in ("trick", "value", "taken from the best trial", "added to the baseline"):
         table.add_column(column)
@@ -201,6 +232,9 @@ def show_effects(console: Console, effects: "Sequence[Effect]", root: Path) -> N
             *cells,
         )
     console.print(table)
+    console.print(
+        Text(f"over all seeds: best trial {_number(means['best'])}, baseline {_number(means['baseline'])}")
+    )
     console.print(Text(f"effects  {root / 'ablation' / 'ablation.json'}"), soft_wrap=True)
 
 
@@ -215,7 +249,8 @@ def _number(value: float | None, sign: str = "") -> str:
 
 
 def _contenders(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    named = [(f"best trial ({summary['best']['trial']})", summary["best"])]
+    went_on = ", prolonged" if summary["best"].get("kind") == "prolonged" else ""
+    named = [(f"best trial ({summary['best']['trial']}{went_on})", summary["best"])]
     if summary["best"].get("calibrated", {}).get("temperature", 1) != 1:
         named.append(("best trial, calibrated", summary["best"]["calibrated"]))
     if summary["ensemble"] is not None:

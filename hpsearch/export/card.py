@@ -14,6 +14,7 @@ from hpsearch.data.preprocess import ArraySchema, Column, Number, Schema, TableS
 from hpsearch.export.preprocessing import input_names, missing_word
 
 _TITLES = {"ensemble": "an ensemble of nets", "student": "a student net", "best": "the best single net"}
+_FOLDED = "the best trial, a net for each of its folds"
 _MOST_COLUMNS, _MOST_WORDS, _MOST_LETTERS = 100, 12, 80  # of a README; manifest.json has them all
 
 
@@ -30,6 +31,7 @@ class Card:
         missing: the words that mean "missing" in a CSV (`data.missing` of the study).
         predicts: the name of the target.
         temperature: of the probabilities; 1 where they are as the members give them.
+        judged: what the validation figures are of.
     """
 
     study: str
@@ -41,6 +43,7 @@ class Card:
     missing: Sequence[str] = ("",)
     predicts: str = "the target"
     temperature: float = 1.0
+    judged: str = "Validation rows chose the nets, so their figures flatter. Test rows chose nothing."
 
 
 def inputs(schema: Schema) -> list[dict[str, Any]]:
@@ -86,7 +89,7 @@ def readme(card: Card, schema: Schema, target: Target, weights: Sequence[float])
     ]
     return _TEMPLATE.render(
         card=card,
-        title=_TITLES[card.what],
+        title=_FOLDED if card.what == "best" and len(members) > 1 else _TITLES[card.what],
         target=target,
         classes=target.classes[:_MOST_COLUMNS],
         classes_left=max(0, len(target.classes) - _MOST_COLUMNS),
@@ -144,7 +147,7 @@ The preprocessing was fitted on the training rows alone.
 {% for name in metrics -%}
 | {{ name }} |{% for part in card.metrics.values() %} {{ part.get(name) | figure }} |{% endfor %}
 {% endfor %}
-Validation rows chose the nets, so their figures flatter; test rows chose nothing.
+{{ card.judged }}
 
 ## Members
 

@@ -114,6 +114,10 @@ def _npz(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Itera
     yield from _slices(sources.read_npz(path)[0], rows)
 
 
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, str) else str(value)
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
@@ -190,7 +194,7 @@ def _numbers(series: pd.Series, place: str, first: int) -> np.ndarray:
         row = int(wrong[0])
         raise UserError(
             f"{place}: the column {str(series.name)!r} holds finite numbers, "
-            f"but row {first + row} has {series.iloc[row]!r}"
+            f"but row {first + row} has {_shown(series.iloc[row])}"
         )
     return numbers
 

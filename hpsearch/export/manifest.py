@@ -10,6 +10,7 @@ from hpsearch.errors import UserError
 FORMAT = 2
 NAME = "manifest.json"
 FILES = ("model.onnx", "model.safetensors", "preprocess.json", "README.md")
+_ANEW = "export it again (a run's own is made anew when its study is launched)"
 
 
 def sealed(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -31,23 +32,19 @@ def read(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version = manifest["format"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise UserError(
-            f"{path}: has been altered or damaged; launch its study again, which makes it anew"
-        ) from None
+        raise UserError(f"{path}: has been altered or damaged; {_ANEW}") from None
     if isinstance(version, int) and version > FORMAT:
         raise UserError(
             f"{path}: is of format {version}, this hpsearch reads up to {FORMAT}; install a newer hpsearch"
         )
     body = {key: value for key, value in manifest.items() if key != "seal"}
     if manifest.get("seal") != _seal(body):
-        raise UserError(f"{path}: has been altered or damaged; launch its study again, which makes it anew")
+        raise UserError(f"{path}: has been altered or damaged; {_ANEW}")
     for name in FILES:
         if not (folder / name).is_file():
-            raise UserError(f"{folder / name}: is missing; launch its study again, which makes it anew")
+            raise UserError(f"{folder / name}: is missing; {_ANEW}")
         if _digest(folder / name) != manifest["files"][name]:
-            raise UserError(
-                f"{folder / name}: has been altered or damaged; launch its study again, which makes it anew"
-            )
+            raise UserError(f"{folder / name}: has been altered or damaged; {_ANEW}")
     return body
 
 

@@ -104,6 +104,10 @@ def predict_file(folder: str | Path, input_path: str | Path, out_path: str | Pat
     out = Path(out_path)
     if out.is_dir() or out.resolve() == Path(input_path).resolve():
         raise UserError(f"{out}: must be a file of its own for the predictions")
+    if out.resolve().is_relative_to(Path(folder).resolve()):
+        raise UserError(f"{out}: lies in the export, whose files are its own; choose another place")
+    if out.suffix.lower() in (".parquet", ".npz"):
+        raise UserError(f"{out}: predictions are written as CSV; choose a name that ends in .csv")
     if not out.parent.is_dir():
         raise UserError(f"{out}: cannot be written: there is no folder {out.parent}")
     model = load(folder)

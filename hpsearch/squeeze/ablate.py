@@ -23,7 +23,8 @@ from hpsearch.squeeze import further
 from hpsearch.squeeze.further import Row
 
 # what sizes a net or a run is no trick; the baseline has the best trial's
-_SIZES = ("epochs", "batch_size", "width", "depth", "lr", "train_share", "image_size")
+_SIZES = ("epochs", "batch_size", "width", "depth", "lr", "train_share", "image_size", "patience")
+_PLAIN_LOSS = {"classification": "cross_entropy", "regression": "squared"}
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Effect:
 
 def ablate(
     folder: Folder, prepared: Prepared, rows: Sequence[Row], seeds: int, workers: int, report: Reporter
-) -> list[Effect]:
-    """Trains the ladder, and writes `ablation.json`.
+) -> tuple[list[Effect], dict[str, float | None]]:
+    """Trains the ladder, and writes `ablation.json`; gives the effects, and each variant's mean score.
 
     Raises:
         UserError: the best trial has no trick.
@@ -51,7 +52,11 @@ def ablate(
     arrays = prepared.searched
     best = prepared.params(standing.ranked(rows, METRICS[arrays.metric].direction)[0]["number"])
     space, own = prepared.space, prepared.net.takes
-    tricks = [n for n in space.listed() if _is_trick(n) and n not in own and best[n] != space[n].default]
+    usual = {"loss": _PLAIN_LOSS[arrays.target.task]}
+    tricks = [
+        n for n in space.listed()
+        if _is_trick(n) and n not in own and best[n] not in (space[n].default, usual.get(n, space[n].default))
+    ]  # fmt: skip
     if not tricks:
         raise UserError(f"{folder.root}: the best trial has no trick that could be taken away")
     plain = {name: value if name in _SIZES or name in own else space[name].default for name, value in best.items()}
@@ -86,7 +91,7 @@ def ablate(
         "finished": finished,
     }  # fmt: skip
     write_json(folder.ablation.root / "ablation.json", finite(told))
-    return effects
+    return effects, means
 
 
 def _is_trick(name: str) -> bool:

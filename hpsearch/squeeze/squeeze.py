@@ -1,5 +1,6 @@
 """From finished trials to results: the best, the ensemble, the student. The test part is scored last, and once."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -92,7 +93,8 @@ def squeeze(
 
 def _keep(folder: Folder, result: Squeezed) -> None:
     assert result.ensemble is not None
-    keep(folder, "best", result.teams["best"], {**result.best, "members": [result.best]})
+    best = {name: result.best[name] for name in ("trial", "kind", "epoch", "schedule") if name in result.best}
+    keep(folder, "best", result.teams["best"], {**result.best, "members": [best]})
     if result.student is not None:
         one = {"trial": result.student["trial"], "kind": "best", "epoch": result.student["epoch"]}
         keep(folder, "student", result.teams["student"], {**result.student, "members": [one]})
@@ -135,7 +137,8 @@ def _distil(folder: Folder, prepared: Prepared, result: Squeezed, workers: int, 
     """Adds the student, and its net without a teacher, where they finish."""
     team, ensemble = result.teams["ensemble"], result.ensemble
     assert ensemble is not None
-    of = {"teacher": [ensemble["members"], ensemble["weights"], ensemble["temperature"]]}
+    said = hashlib.sha256(np.ascontiguousarray(team.judged).tobytes()).hexdigest()  # by nets of these names
+    of = {"teacher": [ensemble["members"], ensemble["weights"], ensemble["temperature"]], "said": said}
     try:
         student, alone = distill.distil(
             folder, prepared, result.best["trial"], lambda x: team.predict(x, prepared), of, workers, report
@@ -149,8 +152,14 @@ def _distil(folder: Folder, prepared: Prepared, result: Squeezed, workers: int, 
         result.teams[name] = team_of([one], prepared, temperature=temperature, on="train")
         told[name] = {"trial": one.trial, "epoch": one.epoch, "temperature": temperature}
     size = {name: _size(result.teams[name].nets[0]) for name in ("student", "best")}
+    most = prepared.study.squeeze.student
+    share = size["student"] / size["best"]
+    if most is not None and share > most.size:
+        report.note(
+            f"the student has {share:.0%} of the best trial's parameters, not {most.size:.0%}: see docs/squeeze.md"
+        )
     result.student = {
-        **told["student"], "parameters": size["student"], "share": size["student"] / size["best"],
+        **told["student"], "parameters": size["student"], "share": share,
         "alone": told["alone"],
     }  # fmt: skip
 

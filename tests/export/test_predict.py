@@ -1,5 +1,6 @@
 """Prediction: the same answer from every kind of input, and a sentence where the input does not fit."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -254,3 +255,26 @@ def test_predicting_loads_neither_torch_nor_ray_nor_optuna(array_export: Path) -
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["3", "[]"]
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [("export/model.onnx", "lies in the export"), ("out.parquet", "written as CSV"), ("in.csv", "of its own")],
+)
+def test_predictions_are_written_where_nothing_is_lost(
+    out: str, said: str, table_case: Case, table_export: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(table_export, tmp_path / "export")
+    table_case.data.to_csv(tmp_path / "in.csv", index=False)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match=said):
+        predict_file(tmp_path / "export", tmp_path / "in.csv", tmp_path / out)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_blank_line_of_one_column_is_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("x\n1\n\n3\n")
+    schema = TableSchema((Number("x", 0.0, 1.0, 0.0, True),))
+    (_, _, piece), *_ = inputs.chunks(path, schema, [""])
+    assert piece["x"].isna().tolist() == [False, True, False]

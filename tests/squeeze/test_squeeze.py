@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,12 +141,23 @@ def test_what_cannot_be_exported_is_refused(run: Folder, tmp_path: Path) -> None
     with pytest.raises(UserError, match="is not a run folder"):
         pipeline.export_run(tmp_path, tmp_path / "a", "best")
     assert not (tmp_path / "a").exists()
+    with pytest.raises(UserError, match="lies in the run folder"):
+        pipeline.export_run(run.root, run.export, "student")
+
+
+def test_an_unfinished_run_has_no_ladder(run: Folder, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "study.yaml").write_text(run.study.read_text())
+    with pytest.raises(UserError, match="run: is not finished; launch its study again"):
+        pipeline.ablate(tmp_path / "run", seeds=2)
 
 
 def test_the_ladder_has_each_trick_with_its_interval(run: Folder) -> None:
-    effects = pipeline.ablate(run.root, seeds=2)
+    effects, means = pipeline.ablate(run.root, seeds=2)
     told = json.loads((run.ablation.root / "ablation.json").read_text())
     assert told["metric"] == "log_loss"
+    assert means == told["means"]
+    assert set(told["finished"].values()) == {2}
     assert {effect.trick for effect in effects} <= {"dropout", "schedule"}
     for effect in effects:
         for found in (effect.taken_away, effect.added):
@@ -211,6 +223,19 @@ def test_what_does_not_go_together_is_refused(change: str, said: str, tmp_path: 
     (tmp_path / "s.yaml").write_text("\n".join(lines))
     with pytest.raises(UserError, match=said):
         prepare(tmp_path / "s.yaml")
+
+
+def test_a_study_that_is_extended_has_a_student_of_its_new_ensemble(run: Folder, tmp_path: Path) -> None:
+    root = tmp_path / "squeezed"
+    shutil.copytree(run.root, root)
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY.replace("trials: 6", "trials: 9"))
+    before = json.loads(Folder(root).student.origin.read_text())
+    folder = pipeline.launch(path, tmp_path, skip_checks=True)
+    after = json.loads(folder.student.origin.read_text())
+    assert summary(folder)["test_scored"] == 2
+    assert (after["said"] == before["said"]) == (summary(folder)["ensemble"] == summary(run)["ensemble"])
+    assert after["said"] != before["said"]
 
 
 FAILING = """
