@@ -19,6 +19,7 @@ from hpsearch.pack import checkpoint
 from hpsearch.prepared import Prepared
 from hpsearch.search import ledger, packing
 from hpsearch.search.packing import Plan
+from hpsearch.squeeze.kept import WHAT
 from hpsearch.study import Study, dump_study, load_study
 
 Tell = Callable[[str], None]
@@ -163,7 +164,7 @@ def is_finished(folder: Folder, study: Study, tell: Tell) -> bool:
     there = [folder.trials, *([] if summary["no_export"] else [folder.export])]
     there += [folder.members] if summary["ensemble"] is not None else []
     if study.objective is None:  # whose nets nobody knows
-        there += [folder.nets(what) for what in _NETS if summary[what] is not None]
+        there += [folder.nets(what) for what in WHAT if summary[what] is not None]
     counts = summary["trials"]
     if sum(counts.values()) != study.search.trials or counts["waiting"]:
         return False
@@ -204,29 +205,25 @@ def _is_json(path: Path) -> bool:
         return False
 
 
-def _is_rows(path: Path) -> bool:
-    try:
-        checkpoint.load(path)
-    except DamagedError:
-        return False
-    return True
+def _reads(read: Callable[[Path], object]) -> Callable[[Path], bool]:
+    """Whether what is at a path can be read so."""
+
+    def sound(path: Path) -> bool:
+        try:
+            read(path)
+        except (DamagedError, UserError):
+            return False
+        return True
+
+    return sound
 
 
-def _is_export(path: Path) -> bool:
-    try:
-        manifest.read(path)
-    except UserError:
-        return False
-    return True
-
-
-_NETS = ("best", "ensemble", "student")
 _RESULTS: dict[str, Callable[[Path], bool]] = {
     "summary.json": _is_summary,
     "trials.csv": _is_table,
     "ensemble/members.json": _is_json,
-    "export": _is_export,
-    **{f"nets/{what}.safetensors": _is_rows for what in _NETS},
+    "export": _reads(manifest.read),
+    **{f"nets/{what}.safetensors": _reads(checkpoint.load) for what in WHAT},
 }
 
 

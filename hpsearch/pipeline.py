@@ -259,6 +259,8 @@ def _write_export(place: Path, prepared: Prepared, what: str, team: Any, result:
 
 def _judged(prepared: Prepared, what: str, refitted: bool) -> str:
     """What the validation figures of an export are of."""
+    from hpsearch.export.card import CHOSE
+
     folds = prepared.study.search.folds
     if folds is not None and what != "student":
         told = (
@@ -266,7 +268,7 @@ def _judged(prepared: Prepared, what: str, refitted: bool) -> str:
             f"seen it ({folds} folds); they chose the nets, so they flatter."
         )
     else:
-        told = "Validation rows chose the nets, so their figures flatter."
+        told = CHOSE
     if refitted:
         told += " The nets in here have been trained once more since, on these rows as well."
-    return f"{told} Test rows chose nothing."
+    return told

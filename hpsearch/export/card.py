@@ -14,6 +14,7 @@ from hpsearch.data.preprocess import ArraySchema, Column, Number, Schema, TableS
 from hpsearch.export.preprocessing import input_names, missing_word
 
 _TITLES = {"ensemble": "an ensemble of nets", "student": "a student net", "best": "the best single net"}
+CHOSE = "Validation rows chose the nets, so their figures flatter."
 _FOLDED = "the best trial, a net for each of its folds"
 _MOST_COLUMNS, _MOST_WORDS, _MOST_LETTERS = 100, 12, 80  # of a README; manifest.json has them all
 
@@ -43,7 +44,7 @@ class Card:
     missing: Sequence[str] = ("",)
     predicts: str = "the target"
     temperature: float = 1.0
-    judged: str = "Validation rows chose the nets, so their figures flatter. Test rows chose nothing."
+    judged: str = CHOSE
 
 
 def inputs(schema: Schema) -> list[dict[str, Any]]:
@@ -147,7 +148,7 @@ The preprocessing was fitted on the training rows alone.
 {% for name in metrics -%}
 | {{ name }} |{% for part in card.metrics.values() %} {{ part.get(name) | figure }} |{% endfor %}
 {% endfor %}
-{{ card.judged }}
+{{ card.judged }} Test rows chose nothing.
 
 ## Members
 

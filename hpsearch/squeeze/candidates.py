@@ -123,7 +123,7 @@ def rows_of(candidate: Candidate) -> list[checkpoint.RowState]:
             {
                 f"best.{name.removeprefix(which)}": tensor
                 for name, tensor in state.tensors.items()
-                if name.startswith(which) and not name.endswith(".prediction")
+                if name.startswith(which) and name != f"{which}prediction"
             },
         )
         for state in candidate.states

@@ -93,11 +93,10 @@ def squeeze(
 
 def _keep(folder: Folder, result: Squeezed) -> None:
     assert result.ensemble is not None
-    best = {name: result.best[name] for name in ("trial", "kind", "epoch", "schedule") if name in result.best}
-    keep(folder, "best", result.teams["best"], {**result.best, "members": [best]})
-    if result.student is not None:
-        one = {"trial": result.student["trial"], "kind": "best", "epoch": result.student["epoch"]}
-        keep(folder, "student", result.teams["student"], {**result.student, "members": [one]})
+    for what, told in (("best", result.best), ("student", result.student)):
+        if told is not None:
+            member = {name: told[name] for name in ("trial", "kind", "epoch", "schedule") if name in told}
+            keep(folder, what, result.teams[what], {**told, "members": [member]})
     keep(folder, "ensemble", result.teams["ensemble"], result.ensemble)
     write_json(folder.members, finite(result.ensemble))
 
@@ -150,7 +149,7 @@ def _distil(folder: Folder, prepared: Prepared, result: Squeezed, workers: int, 
     for name, one in (("student", student), ("alone", alone)):
         temperature = _temperature(one, arrays)
         result.teams[name] = team_of([one], prepared, temperature=temperature, on="train")
-        told[name] = {"trial": one.trial, "epoch": one.epoch, "temperature": temperature}
+        told[name] = {**one.named(), "temperature": temperature}
     size = {name: _size(result.teams[name].nets[0]) for name in ("student", "best")}
     most = prepared.study.squeeze.student
     share = size["student"] / size["best"]

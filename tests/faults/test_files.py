@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from launches import check_same
 
-from hpsearch import pipeline
+from hpsearch import begun, pipeline
 from hpsearch.errors import RunError
 from hpsearch.files import read_json
 from hpsearch.folder import Folder
@@ -17,6 +17,7 @@ from hpsearch.prepared import Overrides
 from hpsearch.search.packing import read
 from hpsearch.search.progress import Quiet
 from hpsearch.search.shelf import Shelf
+from hpsearch.study import load_study
 
 STUDY = """
 name: tiny
@@ -230,3 +231,14 @@ def test_a_thinned_file_keeps_all_records(finished: Folder, tmp_path: Path, keep
     assert after.stored == before.stored & keep
     assert after.about == before.about
     assert leg == before.about["leg"]
+
+
+def test_a_study_that_goes_on_calls_no_sound_file_damaged(study: Path, finished: Folder, tmp_path: Path) -> None:
+    """As a kill leaves it: more rows in trials.csv than the summary counts."""
+    folder, told = Folder(tmp_path / "tiny"), list[str]()
+    shutil.copytree(finished.root, folder.root)
+    folder.trials.write_text(folder.trials.read_text() + "6,complete,0.5,1.0,3\n")
+    raw = load_study(study)
+    longer = raw.model_copy(update={"search": raw.search.model_copy(update={"trials": raw.search.trials + 1})})
+    assert not begun.is_finished(folder, longer, told.append)
+    assert told == []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score, log_loss
 
@@ -19,6 +20,7 @@ from hpsearch.metrics import METRICS
 from hpsearch.pack import checkpoint
 from hpsearch.prepare import prepare
 from hpsearch.search.progress import Quiet
+from hpsearch.squeeze.candidates import Candidate, rows_of
 
 STUDY = """
 name: squeezed
@@ -287,3 +289,10 @@ def test_what_came_to_nothing_is_told_and_the_study_ends(
     again = At("none", lambda: None)
     pipeline.launch(tmp_path / "study.yaml", tmp_path / "runs", reporter=again, skip_checks=True)
     assert any("this study is finished" in text for text in again.told)
+
+
+def test_a_buffer_of_any_name_is_part_of_a_net() -> None:
+    tensors = {f"best.{name}": torch.ones(1) for name in ("theta", "prediction", "buffer.prediction")}
+    row = checkpoint.RowState(checkpoint.Record(0, {"epochs": 1}), tensors)
+    (found,) = rows_of(Candidate(0, 1, (row,), np.zeros(1), {}))
+    assert found.tensors.keys() == {"best.theta", "best.buffer.prediction"}
