@@ -58,6 +58,9 @@ def launch(
     ] = None,
     plan: Annotated[Path | None, typer.Option(help="A plan.json to follow, for the same numbers again.")] = None,
     skip_checks: Annotated[bool, typer.Option("--skip-checks", help="Search without looking first.")] = False,
+    address: Annotated[
+        str | None, typer.Option(help="A Ray cluster to train on: auto on one of its nodes, or HOST:PORT.")
+    ] = None,
 ) -> None:
     """Run a study to its end, or go on with it."""
     from hpsearch import pipeline
@@ -71,7 +74,7 @@ def launch(
     overrides = Overrides(trials, timeout, seed, workers)
     try:
         with Screen(console, study.stem) as screen:
-            folder = pipeline.launch(study, runs, overrides, plan, screen, skip_checks)
+            folder = pipeline.launch(study, runs, overrides, plan, screen, skip_checks, address)
     except (Exception, KeyboardInterrupt) as error:
         stop = error if isinstance(error, KeyboardInterrupt) else heard()
         if stop is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch import begun
+from hpsearch.capacity import Capacity
 from hpsearch.errors import UserError, choices
 from hpsearch.folder import Folder
 from hpsearch.lock import hold, refuse_held
@@ -31,8 +32,11 @@ def launch(
     plan: Path | None = None,
     reporter: Reporter | None = None,
     skip_checks: bool = False,
+    address: str | None = None,
 ) -> Folder:
     """Runs a study to its end, or goes on with it; gives its run folder.
+
+    `address`: of a Ray cluster to train on (`auto` on one of its nodes); without one, on this machine.
 
     Raises:
         UserError: the study, its data or the plan is wrong, or the run folder belongs to another study.
@@ -40,12 +44,30 @@ def launch(
         RunError: it failed while running.
         KeyboardInterrupt: it was stopped; launching again goes on.
     """
+    if address is not None:
+        from hpsearch.search.cluster import joined
+
+        load_study(path)  # before anything is joined, which takes seconds
+        with joined(address) as capacity:
+            return _launch(path, runs, overrides, plan, reporter, skip_checks, capacity)
+    return _launch(path, runs, overrides, plan, reporter, skip_checks, None)
+
+
+def _launch(
+    path: Path,
+    runs: Path,
+    overrides: Overrides | None,
+    plan: Path | None,
+    reporter: Reporter | None,
+    skip_checks: bool,
+    capacity: Capacity | None,
+) -> Folder:
     raw = load_study(path)
     folder, named = Folder(runs / raw.name), raw.params.keys()
     begun.refuse_links(folder)
     refuse_held(folder.root)  # before the data are read, which may take long
     reporter = reporter or Quiet()
-    prepared = prepare(path, overrides, reporter.note)
+    prepared = prepare(path, overrides, reporter.note, capacity=capacity)
     given = packing.read(plan) if plan else None
     begun.refuse_changed(folder, prepared, given)
     folder.create()

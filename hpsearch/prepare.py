@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from hpsearch import ready
+from hpsearch.capacity import Capacity
 from hpsearch.code import Code, Reference, find, forget_edited, is_code
 from hpsearch.data.blocks import blocks
 from hpsearch.data.cuts import cuts
@@ -39,12 +39,14 @@ def prepare(
     tell: Callable[[str], None] | None = None,
     data_alone: bool = False,
     home: Path | None = None,
+    capacity: Capacity | None = None,
 ) -> Prepared:
     """Reads a study, its code and its data; writes nothing.
 
     `tell` hears which code is to be imported, before it is. `data_alone`: the plain net and no parameters in place
     of the study's, of which the data may be sound where the rest is not. `home`: the folder from which its
-    relative paths begin, where that is not the file's own.
+    relative paths begin, where that is not the file's own. `capacity`: of what it is to be trained on, where not on
+    this machine.
 
     Raises:
         UserError: something is wrong with one of them.
@@ -54,13 +56,14 @@ def prepare(
     forget_edited()
     study = (overrides or Overrides()).applied(load_study(path), place)
     study = _without_training(study) if data_alone else study
-    _check_gpus(study, place)
+    capacity = capacity or Capacity.here()
+    _check_gpus(study, place, capacity)
     tell = tell or (lambda _: None)
     second = study.human.labels if study.human is not None else None
     if second is not None and not (base / second).is_file():
         raise UserError(f"{place}: human.labels: {base / second}: no such file")
     if study.objective is not None:
-        return _own_training(study, home, place, tell)
+        return replace(_own_training(study, home, place, tell), capacity=capacity)
     net, codes, takes = _own_net(study, base, place, tell)
     loader = _own_loader(study, base, place, tell)
     codes += () if loader is None else (loader,)
@@ -85,7 +88,9 @@ def prepare(
     _check_batches(study, space, rows, place)
     arrays = _arrays(study, dataset, metric, space, place, home)
     searched = _searched(study, dataset, arrays, place)
-    prepared = Prepared(study, place, base, net, codes, own_metric, None, space, dataset, arrays, searched)
+    prepared = Prepared(
+        study, place, base, net, codes, own_metric, None, space, dataset, arrays, searched, capacity
+    )
     try_metric(prepared, scorer)
     if takes is not None:
         try_net(prepared)
@@ -248,8 +253,8 @@ def _rows_at_least(space: Space, rows: int) -> int:
     return max(round(rows * float(space.lowest("train_share"))), 1)
 
 
-def _check_gpus(study: Study, place: str) -> None:
+def _check_gpus(study: Study, place: str, capacity: Capacity) -> None:
     """A leg that asks for a GPU that is not there would wait for ever."""
-    asked, found = study.resources.gpus_per_pack, torch.cuda.device_count()
-    if asked != "auto" and asked > found:
-        raise UserError(f"{place}: resources.gpus_per_pack: this machine has {found} GPUs, got {asked:g}")
+    asked = study.resources.gpus_per_pack
+    if asked != "auto" and asked > capacity.gpus:
+        raise UserError(f"{place}: resources.gpus_per_pack: {capacity.told}, got {asked:g}")

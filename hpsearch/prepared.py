@@ -1,12 +1,10 @@
 """A study that is sound: its space of parameters, its data, its code, and what training may see of them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from joblib import cpu_count
-
+from hpsearch.capacity import Capacity
 from hpsearch.code import Code, Reference
 from hpsearch.data.dataset import Arrays
 from hpsearch.data.load import Dataset
@@ -70,6 +68,7 @@ class Prepared:
     dataset: Dataset
     arrays: Arrays
     searched: Arrays  # what trials are trained on: cross-validated where the study has folds, else the arrays
+    capacity: Capacity = field(default_factory=Capacity.here)
 
     def draws(self) -> list[dict[str, Any]]:
         """Each trial's params, as drawn."""
@@ -88,7 +87,7 @@ class Prepared:
     def gpus(self) -> float:
         """GPUs of a leg: what the study asks for, else one where there is one."""
         asked = self.study.resources.gpus_per_pack
-        return float(torch.cuda.is_available()) if asked == "auto" else asked
+        return float(self.capacity.gpus >= 1) if asked == "auto" else asked
 
     @property
     def care(self) -> dict[str, Any]:
@@ -98,10 +97,12 @@ class Prepared:
             "checkpoint_s": seconds(resources.checkpoint),
             "hang_s": seconds(resources.trial_timeout) if resources.trial_timeout else None,
             "budget_bytes": resources.disk_gb * 1e9,
+            "cpus": self.capacity.cpus,
+            "elastic": self.capacity.shared and resources.workers is None,
         }
 
     @property
     def workers(self) -> int:
         """Legs that train at once: what the study asks for, else as many as the GPUs or the cores carry."""
-        carried = int(torch.cuda.device_count() / self.gpus) if self.gpus else cpu_count()
+        carried = int(self.capacity.gpus / self.gpus) if self.gpus else self.capacity.cpus
         return self.study.resources.workers or max(carried, 1)

@@ -1,4 +1,4 @@
-"""A Ray cluster of our own for the time of a launch."""
+"""A Ray cluster: of our own for the time of a launch, or one that is there."""
 
 import logging
 import os
@@ -6,6 +6,9 @@ import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from hpsearch.capacity import Capacity
+from hpsearch.errors import UserError
 
 _SETTINGS = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # all ports on loopback; read when Ray is imported
@@ -19,15 +22,45 @@ _SETTINGS = {
 
 
 @contextmanager
+def joined(address: str) -> Iterator[Capacity]:
+    """Joins a Ray cluster that is there, of which this process is then a driver; gives what it has.
+
+    `address`: `auto` on one of its nodes, else `host:port` of its head.
+
+    Raises:
+        UserError: there is none, or it asks for a token.
+    """
+    _set_up()
+    import ray
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
+    except Exception as error:  # of many kinds: no cluster, another version, no token
+        said = " ".join(str(error).split())[:300]
+        raise UserError(f"--address: {address}: cannot join a Ray cluster there: {said}") from None
+    try:
+        there = ray.cluster_resources()
+        yield Capacity(int(there.get("CPU", 0)), there.get("GPU", 0.0), shared=True)
+    finally:
+        ray.shutdown()
+
+
+def _set_up() -> None:
+    """What Ray reads from the environment, before it is imported."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
 def cluster(workers: int) -> Iterator[None]:
     """Starts Ray on this machine, on loopback and without a dashboard; ends it with all its processes.
 
     Who speaks to it needs a token, which is this launch's own and lies in no file. A leg takes one of Ray's CPUs,
-    so `workers` of them are how many legs train at once. Where the caller has started Ray already, that cluster is
-    used and left running.
+    so `workers` of them are how many legs train at once. Where the caller has started Ray already, or joined a
+    cluster, that one is used and left running.
     """
-    for name, value in {**_SETTINGS, "RAY_AUTH_TOKEN": secrets.token_hex(32)}.items():
-        os.environ.setdefault(name, value)
+    _set_up()
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     import ray
     from ray._private import ray_constants
 

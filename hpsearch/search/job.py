@@ -42,6 +42,8 @@ class Job:
     checkpoint_s: float = 60.0  # from one store of a leg's rows to the next
     hang_s: float | None = None  # without an epoch's end for so long, a leg's process is ended
     budget_bytes: float = 10e9  # of finished trials' rows on disk
+    cpus: int = 1  # of all that it is trained on
+    elastic: bool = False  # nodes may join: at once train as many legs as there is room for, not `workers`
 
     @property
     def direction(self) -> str:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
-from joblib import cpu_count
 from ray.tune.search import Searcher
 
 from hpsearch.errors import DiskFullError, RunError
@@ -47,12 +46,12 @@ class Legs(Searcher):
         self._running: dict[str, Leg | list[Shape]] = {}
         self._attempts: dict[int, int] = {}
         narrow = ray.cluster_resources()["CPU"] <= job.workers  # then Ray itself holds back what is too many
-        self._most = job.workers * (_STAGED if narrow else 1)
+        self._most = math.inf if job.elastic else job.workers * (_STAGED if narrow else 1)
         self._probes: dict[str, Probe | None] = {}
         self._probe_deaths: dict[str, int] = {}
         missing = sorted(found.todo - self.plan.trials)
         if job.objective is not None:
-            threads = max(cpu_count() // job.workers, 1)
+            threads = max(job.cpus // job.workers, 1)
             self.plan = self.plan.extended(packing.singles(missing, threads, found.next_leg))
             missing = []
         self._groups = packing.by_shape({number: job.params[number] for number in missing}, job.structural)
@@ -160,11 +159,10 @@ class Legs(Searcher):
             self._make_plan()
 
     def _make_plan(self) -> None:
-        cpus = cpu_count()
         probes = {name: probe for name, probe in self._probes.items() if probe is not None}
         groups = {name: trials for name, trials in self._groups.items() if name in probes}
         legs = packing.pack(
-            groups, probes, self.job.workers, cpus, self._next_leg, self._rows_in_time(groups, probes)
+            groups, probes, self.job.workers, self.job.cpus, self._next_leg, self._rows_in_time(groups, probes)
         )
         self.plan = self.plan.extended(legs)
         self._enqueue()

@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from joblib import cpu_count
-
 from hpsearch.errors import DamagedError, UserError
 from hpsearch.folder import Folder
 from hpsearch.metrics import PROPER
@@ -139,4 +137,4 @@ def _plan(
     for shape, numbers in groups.items():
         leg = legs[trials[numbers[0]]]
         probes[shape] = Probe(leg.forward, len(numbers), leg.row_ms, f"as in the search: {leg.why}", {})
-    return Plan(tuple(packing.pack(groups, probes, workers, cpu_count())))
+    return Plan(tuple(packing.pack(groups, probes, workers, prepared.capacity.cpus)))
