@@ -45,8 +45,8 @@ def prepare(
 
     `tell` hears which code is to be imported, before it is. `data_alone`: the plain net and no parameters in place
     of the study's, of which the data may be sound where the rest is not. `home`: the folder from which its
-    relative paths begin, where that is not the file's own. `capacity`: of what it is to be trained on, where not on
-    this machine.
+    relative paths begin, where that is not the file's own. `capacity`: of what it is to be trained on, where not
+    on this machine.
 
     Raises:
         UserError: something is wrong with one of them.
