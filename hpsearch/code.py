@@ -54,7 +54,7 @@ class Code:
             top = self.module.partition(".")[0]
             packages = sorted(set(importlib.metadata.packages_distributions().get(top, ())))
             return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
-        files = sorted(_family(self.module, self.file, self.base).values())
+        files = sorted(family(self.module, self.file, self.base).values())
         told = [f"{file.relative_to(self.base)} {_digest(file)}" for file in files]
         return hashlib.sha256("\n".join(told).encode()).hexdigest()[:32]
 
@@ -78,11 +78,11 @@ class Code:
 
     def _import_own(self) -> Any:
         """Imports from the study's folder, as `python` does from a script's: its neighbours come first."""
-        family = _family(self.module, self.file, self.base)
-        known = {name: _file_of(sys.modules.get(name)) for name in family}
-        if any(known[name] in _loaded and known[name] != file for name, file in family.items()):
+        files = family(self.module, self.file, self.base)
+        known = {name: _file_of(sys.modules.get(name)) for name in files}
+        if any(known[name] in _loaded and known[name] != file for name, file in files.items()):
             _forget()  # another study's, of the same name
-        for file in family.values():
+        for file in files.values():
             _loaded.setdefault(file, _digest(file))
         base = str(self.base)
         others = [entry for entry in sys.path if entry not in _bases]
@@ -186,7 +186,7 @@ def _file(spec: ModuleSpec | None) -> Path | None:
     return Path(spec.origin).resolve() if spec is not None and spec.has_location and spec.origin else None
 
 
-def _family(module: str, file: Path, base: Path) -> dict[str, Path]:
+def family(module: str, file: Path, base: Path) -> dict[str, Path]:
     """A module and those of the study's folder that it imports, at any remove and wherever in it; their files."""
     found: dict[str, Path] = {}
     todo = [(module, file), *_in_folder(module, base)]

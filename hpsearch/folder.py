@@ -97,6 +97,11 @@ class Folder:
     def log(self) -> Path:
         return self.root / "logs" / "launch.log"
 
+    @property
+    def mark(self) -> Path:
+        """By which other nodes know whether they see this folder."""
+        return self.root / "logs" / "mark"
+
     def rows(self, leg: int) -> Path:
         """The rows that a leg handed back."""
         return self.root / "rows" / f"{leg:05d}.safetensors"

@@ -98,6 +98,7 @@ class Prepared:
             "hang_s": seconds(resources.trial_timeout) if resources.trial_timeout else None,
             "budget_bytes": resources.disk_gb * 1e9,
             "cpus": self.capacity.cpus,
+            "cluster": self.capacity.shared,
             "elastic": self.capacity.shared and resources.workers is None,
         }
 

@@ -43,6 +43,7 @@ class Job:
     hang_s: float | None = None  # without an epoch's end for so long, a leg's process is ended
     budget_bytes: float = 10e9  # of finished trials' rows on disk
     cpus: int = 1  # of all that it is trained on
+    cluster: bool = False  # of nodes that may not see the run folder
     elastic: bool = False  # nodes may join: at once train as many legs as there is room for, not `workers`
 
     @property

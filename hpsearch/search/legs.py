@@ -57,6 +57,9 @@ class Listener(Protocol):
     def beat(self, share: float) -> bool:
         """Hears the share done; says whether to go on."""
 
+    def stored(self, path: Path) -> None:
+        """Hears that a file of rows is on this node's disk, before anybody counts on it."""
+
     def kept(self, outcomes: Mapping[int, Outcome]) -> Collection[int]:
         """Hears how trials ended before it counts; says which of their rows are worth their place on disk."""
 
@@ -87,6 +90,7 @@ def run_leg(
 
             def store() -> None:
                 checkpoint.store(path, [*over, *pack.states()], about)
+                listener.stored(path)
 
             pace = _Pace(listener.beat, alive, store, work.checkpoint_s, log)
             pack.train(on_epoch=pace.on_epoch)
@@ -96,6 +100,7 @@ def run_leg(
     keep = set(listener.kept(ended))
     gone = ended.keys() - keep
     checkpoint.store(path, [RowState(s.record, {}) if s.record.trial in gone else s for s in states], about)
+    listener.stored(path)
     for trial, outcome in ended.items():
         log.info("trial %d: %s", trial, outcome.failure or f"{outcome.scores} at epoch {outcome.best_epoch}")
     _close(log)
@@ -126,6 +131,7 @@ def _called(
         log.info("epoch %d, best %s %s", record.epoch, arrays.metric, record.best.get(arrays.metric))
         if now >= due:  # what was reported is not lost with the process, in a twentieth of the time at most
             checkpoint.store(folder.rows(leg.leg), [state], asdict(leg))
+            listener.stored(folder.rows(leg.leg))
             due = time.monotonic() + max(_BEAT_S, 20 * (time.monotonic() - now))
         return listener.beat(0.5)  # nobody knows how far it is
 

@@ -22,6 +22,7 @@ from hpsearch.search.legs import Work
 from hpsearch.search.messages import words
 from hpsearch.search.progress import Reporter
 from hpsearch.search.recover import recover
+from hpsearch.search.relay import Files, Mark
 from hpsearch.search.searcher import Legs
 from hpsearch.search.shelf import Shelf
 from hpsearch.search.signals import Stop, die_with_parent, ignore_ctrl_c
@@ -48,11 +49,13 @@ def run(job: Job, deadline: float | None, report: Reporter) -> bool:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     remote = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(_LedgerActor)
     ledger = remote.remote(str(job.folder.ledger.resolve()), job.name, job.direction, job.budget_bytes)
+    files = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(Files)
+    relay = files.remote(str(job.folder.root.resolve())) if job.cluster else None
     try:
         begun = ledger.begin.remote(list(job.entries), job.data)
         events: deque[str] = deque()
         searcher = Legs(job, found, ledger, begun, events.append)
-        return _Drive(job, searcher, ledger, events, report).to_the_end(deadline)
+        return _Drive(job, searcher, ledger, relay, events, report).to_the_end(deadline)
     except DiskFullError as error:  # as an actor's error it carries the actor's traceback along
         raise RunError(words(error)) from error
     except DamagedError as error:
@@ -61,18 +64,23 @@ def run(job: Job, deadline: float | None, report: Reporter) -> bool:
         raise RunError(f"the ledger is gone: {words(error)[:1000]}") from error
     finally:
         ray.kill(ledger)
+        if relay is not None:
+            ray.kill(relay)
 
 
 class _Drive:
     """Looks after a search while Tune runs it in a thread: the clock, Ctrl-C, the view, the shelf of rows."""
 
-    def __init__(self, job: Job, searcher: Legs, ledger: Any, events: deque[str], report: Reporter) -> None:
+    def __init__(
+        self, job: Job, searcher: Legs, ledger: Any, files: Any, events: deque[str], report: Reporter
+    ) -> None:
         self.job, self.searcher, self.ledger, self.events, self.report = job, searcher, ledger, events, report
+        self.files = files
         self._swept = time.monotonic()
 
     def to_the_end(self, deadline: float | None) -> bool:
         """Whether every trial has its final state."""
-        fit = _Fit(self.job, self.searcher, self.ledger)
+        fit = _Fit(self.job, self.searcher, self.ledger, self.files)
         fit.start()
         noted_at: float | None = None
         with Stop() as stop:
@@ -142,7 +150,7 @@ def _first_line(error: BaseException | None) -> str:
 class _Fit(threading.Thread):
     """`Tuner.fit` in a thread of its own, so that Ctrl-C reaches us and not Tune."""
 
-    def __init__(self, job: Job, searcher: Legs, ledger: Any) -> None:
+    def __init__(self, job: Job, searcher: Legs, ledger: Any, files: Any) -> None:
         super().__init__(name="tune", daemon=True)
         self.error: BaseException | None = None
         self._scratch = tempfile.mkdtemp(prefix="hpsearch-tune-")
@@ -152,7 +160,9 @@ class _Fit(threading.Thread):
             job.objective, job.test_y,
         )  # fmt: skip
         arrays = ray.put(job.arrays)  # once; workers on a machine share it without copying
-        trainable = tune.with_parameters(LegTrainable, work=work, arrays=arrays, ledger=ledger)
+        trainable = tune.with_parameters(
+            LegTrainable, work=work, arrays=arrays, ledger=ledger, mark=Mark.put(job.folder), files=files
+        )
         self._tuner = tune.Tuner(
             tune.with_resources(trainable, {"CPU": 1, "GPU": job.gpus} if job.gpus else {"CPU": 1}),
             tune_config=tune.TuneConfig(

@@ -6,7 +6,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from hpsearch.pack.train import Settings
 from hpsearch.search.legs import Work, run_leg, watched
 from hpsearch.search.messages import Failure, Outcome, StaleLaunchError, words
 from hpsearch.search.packing import Leg
+from hpsearch.search.relay import Mark, Relay
 from hpsearch.search.signals import die_with_parent, ignore_ctrl_c
 
 _POLL_S = 0.05
@@ -44,13 +45,17 @@ class LegTrainable(tune.Trainable):
     Tune ends an actor for which nothing is staged, and until there is a plan nothing is.
     """
 
-    def setup(self, config: dict[str, Any], work: Work, arrays: Any, ledger: Any) -> None:
+    def setup(self, config: dict[str, Any], work: Work, arrays: Any, ledger: Any, mark: Mark, files: Any) -> None:
         ignore_ctrl_c()
         die_with_parent()
-        self.work, self.ledger = work, ledger
+        self.relay = Relay(mark, lambda method, *given: ray.get(getattr(files, method).remote(*given)))
+        self.work, self.ledger = replace(work, root=str(self.relay.folder.root)), ledger
         if work.metric is not None:
             work.metric.register()
         self.arrays: Arrays = ray.get(arrays) if isinstance(arrays, ray.ObjectRef) else arrays
+
+    def cleanup(self) -> None:
+        self.relay.leave()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.config = new_config
@@ -77,8 +82,16 @@ class LegTrainable(tune.Trainable):
         launch = self.config["launch"]
         if not ray.get(self.ledger.start.remote(launch, leg.leg, leg.trials)):
             return
-        listener = _Telling(self.ledger, launch, leg.leg)
-        outcomes = run_leg(leg, params, self.work, self.arrays, listener)
+        relay, folder = self.relay, self.relay.folder
+        relay.fetch(folder.rows(number) for number in (leg.leg, *leg.after))
+        listener = _Telling(self.ledger, launch, leg.leg, relay)
+        try:
+            outcomes = run_leg(leg, params, self.work, self.arrays, listener)
+        finally:
+            relay.send(folder.leg_log(leg.leg))
+            if self.work.objective is not None:
+                for trial in leg.trials:
+                    relay.send(folder.trial(trial))
         ray.get(self.ledger.report.remote(launch, leg.leg, outcomes))
 
 
@@ -89,6 +102,10 @@ class _Telling:
     ledger: Any
     launch: int
     leg: int
+    relay: Relay
+
+    def stored(self, path: Path) -> None:
+        self.relay.send(path)
 
     def beat(self, share: float) -> bool:
         return bool(ray.get(self.ledger.beat.remote(self.launch, self.leg, share)))

@@ -1,0 +1,157 @@
+"""Sends a study to a cluster as a job, follows it, ends it."""
+
+import asyncio
+import shlex
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hpsearch.cluster.parcel import Parcel
+from hpsearch.cluster.server import asked
+from hpsearch.errors import RunError, UserError
+from hpsearch.study import Study
+
+ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
+_AGAIN_S = (1, 2, 5, 10, 30)  # from one attempt to reach a server that is gone to the next
+_GIVEN_UP = 20  # attempts, some eight minutes
+
+
+@dataclass(frozen=True)
+class Job:
+    """A study on a cluster. `runs`: the folder there in which its run folder is made."""
+
+    id: str
+    study: str
+    status: str
+    runs: str
+    began: float | None = None  # seconds since the epoch
+    ended: float | None = None
+    message: str = ""
+
+
+def submit(client: Any, parcel: Parcel, study: Study, runs: str, options: Sequence[str]) -> Job:
+    """Sends what travels with a study, and starts it on the cluster.
+
+    `options`: of `hpsearch launch`.
+
+    Raises:
+        UserError: the cluster does not take it.
+    """
+    command = [
+        "python",
+        "-m",
+        "hpsearch",
+        "launch",
+        str(parcel.study),
+        "--address",
+        "auto",
+        "--runs",
+        runs,
+        *options,
+    ]
+    about = {"hpsearch": version("hpsearch"), "study": study.name, "runs": runs}
+    with tempfile.TemporaryDirectory(prefix="hpsearch-") as place:
+        parcel.copy_to(Path(place))
+        try:
+            found = asked(
+                client.get_address(),
+                lambda: client.submit_job(
+                    entrypoint=shlex.join(command),
+                    runtime_env={"working_dir": place, "env_vars": {"PYTHONUNBUFFERED": "1"}},
+                    metadata=about,
+                    submission_id=f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}",
+                ),
+            )
+        except RunError as error:
+            raise UserError(str(error)) from error
+    return job(client, found)
+
+
+def jobs(client: Any) -> list[Job]:
+    """The studies that were sent to a cluster, the latest first."""
+    found = asked(client.get_address(), client.list_jobs)
+    ours = [_job(one) for one in found if one.metadata and "hpsearch" in one.metadata]
+    return sorted(ours, key=lambda one: one.began or 0.0, reverse=True)
+
+
+def job(client: Any, id_: str) -> Job:
+    """One of them.
+
+    Raises:
+        UserError: the cluster knows none of this name.
+    """
+    try:
+        return _job(asked(client.get_address(), lambda: client.get_job_info(id_)))
+    except RunError as error:
+        if "does not exist" not in str(error):
+            raise
+        known = ", ".join(one.id for one in jobs(client)[:5]) or "none"
+        raise UserError(f"{id_}: the cluster knows no such job; its latest: {known}") from None
+
+
+def _job(info: Any) -> Job:
+    about = info.metadata or {}
+    began, ended = (None if at is None else at / 1000 for at in (info.start_time, info.end_time))
+    message = " ".join((info.message or "").split())
+    return Job(
+        info.submission_id, about.get("study", ""), info.status.value, about.get("runs", ""), began, ended, message
+    )
+
+
+def cancel(client: Any, id_: str) -> bool:
+    """Ends a job; its legs store their rows. Gives whether it was running."""
+    job(client, id_)
+    return bool(asked(client.get_address(), lambda: client.stop_job(id_)))
+
+
+def follow(client: Any, id_: str, show: Callable[[str], None], note: Callable[[str], None]) -> Job:
+    """Shows what a job prints until it ends, through connections that drop; gives how it ended.
+
+    Raises:
+        RunError: nobody answers for minutes.
+    """
+    log, failed = _Log(client, id_, show), 0
+    while True:
+        try:
+            asyncio.run(log.tail())
+            found = job(client, id_)
+            if found.status in ENDED:
+                log.rest()
+                return found
+            failed = 0
+            time.sleep(1)  # the log ended and the job did not: it has not begun, or the connection closed early
+        except (UserError, RunError, OSError, RuntimeError) as error:
+            failed += 1
+            if failed > _GIVEN_UP:
+                raise RunError(f"{id_}: {error}; the job may well go on") from error
+            if failed == 1:
+                said = " ".join(str(error).split())[:200]
+                note(f"the connection is gone ({said}); looking again until it is back")
+            time.sleep(_AGAIN_S[min(failed, len(_AGAIN_S)) - 1])
+
+
+class _Log:
+    """What a job has printed, of which the first `seen` letters are shown."""
+
+    def __init__(self, client: Any, id_: str, show: Callable[[str], None]) -> None:
+        self._client, self._id, self._show, self._seen = client, id_, show, 0
+
+    async def tail(self) -> None:
+        """Shows what comes, until the connection closes; it tells the log from its start."""
+        at = 0
+        async for text in self._client.tail_job_logs(self._id):
+            self._tell(text, at)
+            at += len(text)
+
+    def rest(self) -> None:
+        self._tell(asked(self._client.get_address(), lambda: self._client.get_job_logs(self._id)), 0)
+
+    def _tell(self, text: str, at: int) -> None:
+        new = text[max(self._seen - at, 0) :]
+        if new:
+            self._show(new)
+        self._seen = max(self._seen, at + len(text))
