@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hpsearch import cluster_cli
 from hpsearch.errors import CheckError, RunError, UserError
 
 app = typer.Typer(
@@ -18,6 +19,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(cluster_cli.app)
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file, such as studies/digits.yaml.")]
 Trials = Annotated[int | None, typer.Option(help="Total number of trials, instead of the study's.")]
@@ -74,7 +77,7 @@ def launch(
     overrides = Overrides(trials, timeout, seed, workers)
     try:
         with Screen(console, study.stem) as screen:
-            folder = pipeline.launch(study, runs, overrides, plan, screen, skip_checks, address)
+            folder = pipeline.launch(study, runs.expanduser(), overrides, plan, screen, skip_checks, address)
     except (Exception, KeyboardInterrupt) as error:
         stop = error if isinstance(error, KeyboardInterrupt) else heard()
         if stop is None:

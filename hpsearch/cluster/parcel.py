@@ -52,8 +52,8 @@ def pack(path: Path, study: Study, limit: float = LIMIT) -> Parcel:
         sizes = sorted(((root / file).stat().st_size, str(file)) for file in files)[::-1]
         largest = ", ".join(f"{name} ({size / 1e6:.0f} MB)" for size, name in sizes[:_SHOWN])
         raise UserError(
-            f"{path}: {parcel.bytes / 1e6:.0f} MB would travel with it, and {limit / 1e6:.0f} MB is the most; the "
-            f"largest are {largest}. Put large data where the cluster sees them and name them by an absolute path, "
+            f"{path}: {parcel.bytes / 1e6:.0f} MB would travel with it, and {limit / 1e6:.0f} MB is the most; "
+            f"the largest are {largest}. Put large data where the cluster sees them and name them by an absolute path, "
             "or take from git what is not the study's"
         )
     return parcel
@@ -90,7 +90,7 @@ def _inside(root: Path, name: str, where: str) -> Iterator[Path]:
         )
     if not place.is_relative_to(root):
         raise UserError(
-            f"{where}: {name} lies outside the study's folder, which is all that travels; move it there, or name it "
+            f"{where}: {name} lies outside the study's folder, which is what travels; move it there, or name it "
             "by an absolute path that the cluster has"
         )
     for file in sorted(place.rglob("*")) if place.is_dir() else [place]:

@@ -1,19 +1,14 @@
-"""Sends a study to a cluster as a job, follows it, ends it."""
+"""The studies that a cluster has as jobs: what they are, what they print, how they end."""
 
 import asyncio
-import shlex
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
-from hpsearch.cluster.parcel import Parcel
 from hpsearch.cluster.server import asked
 from hpsearch.errors import RunError, UserError
-from hpsearch.study import Study
 
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 _AGAIN_S = (1, 2, 5, 10, 30)  # from one attempt to reach a server that is gone to the next
@@ -32,43 +27,20 @@ class Job:
     ended: float | None = None
     message: str = ""
 
+    @property
+    def run(self) -> str:
+        """Its run folder on the cluster."""
+        return f"{self.runs}/{self.study}"
 
-def submit(client: Any, parcel: Parcel, study: Study, runs: str, options: Sequence[str]) -> Job:
-    """Sends what travels with a study, and starts it on the cluster.
+    @property
+    def began_told(self) -> str:
+        return "" if self.began is None else datetime.fromtimestamp(self.began).isoformat(" ", "seconds")
 
-    `options`: of `hpsearch launch`.
-
-    Raises:
-        UserError: the cluster does not take it.
-    """
-    command = [
-        "python",
-        "-m",
-        "hpsearch",
-        "launch",
-        str(parcel.study),
-        "--address",
-        "auto",
-        "--runs",
-        runs,
-        *options,
-    ]
-    about = {"hpsearch": version("hpsearch"), "study": study.name, "runs": runs}
-    with tempfile.TemporaryDirectory(prefix="hpsearch-") as place:
-        parcel.copy_to(Path(place))
-        try:
-            found = asked(
-                client.get_address(),
-                lambda: client.submit_job(
-                    entrypoint=shlex.join(command),
-                    runtime_env={"working_dir": place, "env_vars": {"PYTHONUNBUFFERED": "1"}},
-                    metadata=about,
-                    submission_id=f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}",
-                ),
-            )
-        except RunError as error:
-            raise UserError(str(error)) from error
-    return job(client, found)
+    @property
+    def took_told(self) -> str:
+        if self.began is None:
+            return ""
+        return f"{(self.ended or time.time()) - self.began:.0f} s"
 
 
 def jobs(client: Any) -> list[Job]:
@@ -102,10 +74,18 @@ def _job(info: Any) -> Job:
     )
 
 
-def cancel(client: Any, id_: str) -> bool:
-    """Ends a job; its legs store their rows. Gives whether it was running."""
+def log(client: Any, id_: str) -> str:
+    """What a job has printed so far."""
     job(client, id_)
-    return bool(asked(client.get_address(), lambda: client.stop_job(id_)))
+    return str(asked(client.get_address(), lambda: client.get_job_logs(id_)))
+
+
+def cancel(client: Any, id_: str) -> str:
+    """Ends a job; its legs store their rows first. Gives what it then is, in a word."""
+    if job(client, id_).status in ENDED:
+        return "has ended already"
+    asked(client.get_address(), lambda: client.stop_job(id_))
+    return "is told to stop; its legs store their rows"
 
 
 def follow(client: Any, id_: str, show: Callable[[str], None], note: Callable[[str], None]) -> Job:

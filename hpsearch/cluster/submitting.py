@@ -1,0 +1,91 @@
+"""Sends a study to a cluster as a job."""
+
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hpsearch.cluster.jobs import Job, job
+from hpsearch.cluster.parcel import Parcel, pack
+from hpsearch.cluster.server import asked
+from hpsearch.errors import RunError, UserError
+from hpsearch.prepared import Overrides
+from hpsearch.search import packing
+from hpsearch.study import Study, load_study
+from hpsearch.validate import check_names
+
+_RUNS = "~/hpsearch-runs"  # of who runs the cluster's head
+_PLAN = "the.plan.json"  # among what travels
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A study that is ready to travel; `told`: what its sender should know."""
+
+    study: Study
+    parcel: Parcel
+    runs: str
+    plan: Path | None
+    options: tuple[str, ...]
+
+    @property
+    def told(self) -> list[str]:
+        return [f"stays here: {text}" for text in self.parcel.left_out]
+
+
+def prepare(path: Path, plan: Path | None, runs: str | None, overrides: Overrides, skip_checks: bool) -> Sent:
+    """Reads the study as far as that can be done here: data that the cluster has are looked at there.
+
+    Raises:
+        UserError: the study, its code or its plan is wrong, or it is too much to travel.
+    """
+    study = overrides.applied(load_study(path), str(path))
+    if study.search.space is None and ":" not in study.net:
+        check_names(study, str(path))
+    if plan is not None:
+        packing.read(plan)
+    return Sent(study, pack(path, study), runs or _RUNS, plan, tuple(_options(overrides, plan, skip_checks)))
+
+
+def _options(overrides: Overrides, plan: Path | None, skip_checks: bool) -> Iterator[str]:
+    for name in ("trials", "timeout", "seed", "workers"):
+        value = getattr(overrides, name)
+        if value is not None:
+            yield from (f"--{name}", str(value))
+    if plan is not None:
+        yield from ("--plan", _PLAN)
+    if skip_checks:
+        yield "--skip-checks"
+
+
+def send(client: Any, sent: Sent) -> Job:
+    """Sends what travels, and starts it on the cluster.
+
+    Raises:
+        UserError: the cluster does not take it.
+    """
+    parcel, study = sent.parcel, sent.study
+    command = ["python", "-m", "hpsearch", "launch", str(parcel.study), "--address", "auto", "--runs", sent.runs]
+    about = {"hpsearch": version("hpsearch"), "study": study.name, "runs": sent.runs}
+    with tempfile.TemporaryDirectory(prefix="hpsearch-") as place:
+        parcel.copy_to(Path(place))
+        if sent.plan is not None:
+            shutil.copyfile(sent.plan, Path(place) / _PLAN)
+        try:
+            found = asked(
+                client.get_address(),
+                lambda: client.submit_job(
+                    entrypoint=shlex.join([*command, *sent.options]),
+                    runtime_env={"working_dir": place, "env_vars": {"PYTHONUNBUFFERED": "1"}},
+                    metadata=about,
+                    submission_id=f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}",
+                ),
+            )
+        except RunError as error:
+            raise UserError(str(error)) from error
+    return job(client, found)
