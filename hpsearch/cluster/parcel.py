@@ -53,8 +53,8 @@ def pack(path: Path, study: Study, limit: float = LIMIT) -> Parcel:
         largest = ", ".join(f"{name} ({size / 1e6:.0f} MB)" for size, name in sizes[:_SHOWN])
         raise UserError(
             f"{path}: {parcel.bytes / 1e6:.0f} MB would travel with it, and {limit / 1e6:.0f} MB is the most; "
-            f"the largest are {largest}. Put large data where the cluster sees them and name them by an absolute path, "
-            "or take from git what is not the study's"
+            f"the largest are {largest}. Put large data where the cluster sees them, and name them by an absolute "
+            "path, or take from git what is not the study's"
         )
     return parcel
 
