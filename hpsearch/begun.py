@@ -276,7 +276,13 @@ def _fixed(study: Study) -> dict[str, Any]:
     """What may not change once the study has begun."""
     return study.model_dump(
         mode="json",
-        exclude={"resources": True, "human": True, "accept": True, "search": {"trials": True, "timeout": True}},
+        exclude={
+            "resources": True,
+            "storage": True,
+            "human": True,
+            "accept": True,
+            "search": {"trials": True, "timeout": True},
+        },
     )
 
 

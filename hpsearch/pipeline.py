@@ -1,12 +1,12 @@
 """The whole pipeline on one screen: check, search, squeeze, export, summary."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch import begun
+from hpsearch import begun, storage
 from hpsearch.capacity import Capacity
 from hpsearch.errors import UserError, choices
 from hpsearch.folder import Folder
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def launch(
     path: Path,
-    runs: Path = Path("runs"),
+    runs: Path | None = None,
     overrides: Overrides | None = None,
     plan: Path | None = None,
     reporter: Reporter | None = None,
@@ -36,6 +36,7 @@ def launch(
 ) -> Folder:
     """Runs a study to its end, or goes on with it; gives its run folder.
 
+    `runs`: where run folders are made; without one the study's `storage.path`, else `runs/`.
     `address`: of a Ray cluster to train on (`auto` on one of its nodes); without one, on this machine.
 
     Raises:
@@ -55,18 +56,36 @@ def launch(
 
 def _launch(
     path: Path,
-    runs: Path,
+    runs: Path | None,
     overrides: Overrides | None,
     plan: Path | None,
     reporter: Reporter | None,
     skip_checks: bool,
     capacity: Capacity | None,
 ) -> Folder:
-    raw = load_study(path)
-    folder, named = Folder(runs / raw.name), raw.params.keys()
+    raw, reporter = load_study(path), reporter or Quiet()
+    stored = raw.storage.path if runs is None else None
+    folder = Folder((runs or storage.place_of(stored or "runs")) / raw.name)
     begun.refuse_links(folder)
     refuse_held(folder.root)  # before the data are read, which may take long
-    reporter = reporter or Quiet()
+    store = storage.Store(stored, raw.name, str(path)) if stored is not None and storage.is_url(stored) else None
+    if store is not None and (count := store.fetch(folder.root)):
+        reporter.note(f"storage.path: brought {count} files here, to {folder.root}")
+    with storage.kept(store, folder.root, reporter.note):
+        _begin(path, folder, raw.params.keys(), overrides, plan, reporter, skip_checks, capacity)
+    return folder
+
+
+def _begin(
+    path: Path,
+    folder: Folder,
+    named: Collection[str],
+    overrides: Overrides | None,
+    plan: Path | None,
+    reporter: Reporter,
+    skip_checks: bool,
+    capacity: Capacity | None,
+) -> None:
     prepared = prepare(path, overrides, reporter.note, capacity=capacity)
     given = packing.read(plan) if plan else None
     begun.refuse_changed(folder, prepared, given)
@@ -90,7 +109,6 @@ def _launch(
             report.note("this study is finished; its results stand as they are")
         else:
             _run(folder, prepared.without_raw(), given, report, took)
-    return folder
 
 
 def check(

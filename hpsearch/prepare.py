@@ -258,3 +258,5 @@ def _check_gpus(study: Study, place: str, capacity: Capacity) -> None:
     asked = study.resources.gpus_per_pack
     if asked != "auto" and asked > capacity.gpus:
         raise UserError(f"{place}: resources.gpus_per_pack: {capacity.told}, got {asked:g}")
+    if study.resources.device == "cuda" and capacity.gpus == 0:
+        raise UserError(f"{place}: resources.device: {capacity.told}, got cuda")

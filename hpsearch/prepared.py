@@ -90,6 +90,12 @@ class Prepared:
         return float(self.capacity.gpus >= 1) if asked == "auto" else asked
 
     @property
+    def device(self) -> str:
+        """Where a leg trains; GPUs that Ray only counts are given to legs on the CPU with `device: cpu`."""
+        asked = self.study.resources.device
+        return asked if asked != "auto" else "cuda" if self.gpus > 0 else "cpu"
+
+    @property
     def care(self) -> dict[str, Any]:
         """How a search looks after its rows and its legs: arguments of a Job."""
         resources = self.study.resources
@@ -97,6 +103,7 @@ class Prepared:
             "checkpoint_s": seconds(resources.checkpoint),
             "hang_s": seconds(resources.trial_timeout) if resources.trial_timeout else None,
             "budget_bytes": resources.disk_gb * 1e9,
+            "device": self.device,
             "cpus": self.capacity.cpus,
             "cluster": self.capacity.shared,
             "elastic": self.capacity.shared and resources.workers is None,

@@ -140,10 +140,17 @@ class Resources(_Strict):
     """How a search is run, and nothing that its results depend on: may change when a study goes on."""
 
     gpus_per_pack: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Annotated[int, Field(ge=1)] | None = None
     checkpoint: Duration = "1m"  # from one store of a leg's rows to the next
     trial_timeout: Duration | None = None  # a leg that ends no epoch for so long is killed
     disk_gb: Annotated[float, Field(gt=0)] = 10.0  # of stored rows, 10⁹ bytes each
+
+
+class Storage(_Strict):
+    """Where run folders are, when `--runs` does not say: a folder, or a URL that fsspec knows."""
+
+    path: Annotated[str, Field(min_length=1)] | None = None
 
 
 class Student(_Strict):
@@ -197,6 +204,7 @@ class Study(_Strict):
     params: dict[str, Param] = {}
     resources: Resources = Resources()
     squeeze: Squeeze = Squeeze()
+    storage: Storage = Storage()
     human: Human | None = None
     accept: dict[str, Reason] = {}  # findings of the checks that are true and known, by their ids: why
 
@@ -216,8 +224,7 @@ class Study(_Strict):
 
 # Keys of the published study format that this version does not build; refused by name, never ignored.
 _NOT_BUILT = {
-    "search.sampler", "search.spare",
-    "storage", "track",
+    "search.sampler", "search.spare", "storage.trials", "track",
 }  # fmt: skip
 _NOT_BUILT_VALUES = {("search.prune", "asha")}
 
@@ -264,7 +271,7 @@ def _short_form(entry: Any) -> Any:
 
 def _refuse_not_built(raw: dict[str, Any], place: str) -> None:
     flat = dict(raw)
-    for section in ("data", "search", "squeeze"):
+    for section in ("data", "search", "squeeze", "storage"):
         if isinstance(raw.get(section), dict):
             flat |= {f"{section}.{key}": value for key, value in raw[section].items()}
     for key, value in flat.items():
@@ -333,7 +340,7 @@ def _shown(fault: Any) -> str:
 
 _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     (): Study, ("data",): Data, ("data", "split"): Split, ("search",): Search, ("resources",): Resources,
-    ("squeeze",): Squeeze, ("squeeze", "student"): Student, ("human",): Human,
+    ("squeeze",): Squeeze, ("squeeze", "student"): Student, ("human",): Human, ("storage",): Storage,
 }  # fmt: skip
 
 

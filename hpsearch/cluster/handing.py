@@ -1,6 +1,6 @@
 """Hands a run folder out, line by line, to who reads what a job prints.
 
-    python -m hpsearch.cluster.handing RUN
+    python -m hpsearch.cluster.handing RUNS STUDY
 
 A line is JSON: first every file with its size and hash, then the files' bytes in parts, in base64, then the end.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import RunError
+from hpsearch.storage import place_of
 
 _PART = 12_000  # bytes of a line
 _OURS = "hpsearch-run "  # begins each line: other lines, such as warnings, are none of it
@@ -83,7 +84,8 @@ def _digest(path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    root = Path(sys.argv[1]).expanduser()
+    runs, study = sys.argv[1:]
+    root = place_of(runs) / study
     if not (root / "study.yaml").is_file():
         sys.exit(f"{root}: is no run folder on this node of the cluster")
     hand(root, print)

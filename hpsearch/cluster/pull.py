@@ -43,7 +43,7 @@ def pull(client: Any, id_: str, to: Path, note: Callable[[str], None]) -> Path:
 def _lines(client: Any, job: jobs.Job) -> Iterator[str]:
     """What the job that says the files prints."""
     address = client.get_address()
-    command = ["python", "-m", "hpsearch.cluster.handing", job.run]
+    command = ["python", "-m", "hpsearch.cluster.handing", job.runs, job.study]
     id_ = asked(
         address,
         lambda: client.submit_job(

@@ -49,7 +49,13 @@ def prepare(path: Path, plan: Path | None, runs: str | None, overrides: Override
         check_names(study, str(path))
     if plan is not None:
         packing.read(plan)
-    return Sent(study, pack(path, study), runs or _RUNS, plan, tuple(_options(overrides, plan, skip_checks)))
+    return Sent(
+        study,
+        pack(path, study),
+        runs or study.storage.path or _RUNS,
+        plan,
+        tuple(_options(overrides, plan, skip_checks)),
+    )
 
 
 def _options(overrides: Overrides, plan: Path | None, skip_checks: bool) -> Iterator[str]:

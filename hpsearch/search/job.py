@@ -32,6 +32,7 @@ class Job:
     arrays: Arrays
     workers: int
     gpus: float = 0.0  # of a leg
+    device: str = "cpu"  # on which it trains
     evaluate: int = 1
     plan: Plan | None = None
     metric: Own | None = None  # of the user's own
@@ -49,7 +50,3 @@ class Job:
     @property
     def direction(self) -> str:
         return METRICS[self.arrays.metric].direction
-
-    @property
-    def device(self) -> str:
-        return "cuda" if self.gpus > 0 else "cpu"

@@ -1,0 +1,133 @@
+"""Run folders in an object store, or wherever else fsspec reaches: `storage: {path: s3://bucket/runs}`.
+
+A launch works in a folder of its own machine, since journals and locks need a disk. What the store has is brought
+there first; what is new is brought back once a minute and at the end, a run's summary last of all.
+"""
+
+import hashlib
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hpsearch.errors import UserError
+
+_EVERY_S = 60.0
+_LAST = ("summary.json",)
+_STAYS = (".lock",)  # and what begins with a dot: half-written files
+
+
+def is_url(path: str) -> bool:
+    return "://" in path
+
+
+def place_of(path: str) -> Path:
+    """The folder on this machine for runs with this `storage.path`: the path itself, unless it is a URL."""
+    if not is_url(path):
+        return Path(path).expanduser()
+    return Path.home() / ".cache" / "hpsearch" / hashlib.sha256(path.encode()).hexdigest()[:16]
+
+
+class Store:
+    """A run's files in a store. `seen`: of each file its size and time when it was last brought there."""
+
+    def __init__(self, url: str, name: str, place: str) -> None:
+        """
+        Raises:
+            UserError: there is no such store, or the package that reaches it is missing.
+        """
+        import fsspec
+
+        try:
+            self._files, root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            raise UserError(f"{place}: storage.path: {url}: {error}") from None
+        self._root, self._url, self._place = f"{root.rstrip('/')}/{name}", url, place
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def fetch(self, folder: Path) -> int:
+        """Brings here what the store has and this machine has not; gives how many files.
+
+        Raises:
+            UserError: the store cannot be read.
+        """
+        try:
+            self._files.invalidate_cache()
+            found = self._files.find(self._root) if self._files.exists(self._root) else []
+        except Exception as error:  # of as many kinds as there are stores
+            raise UserError(f"{self._place}: storage.path: {self._url} cannot be read: {_words(error)}") from None
+        count, ledger = 0, folder / "ledger.journal"
+        there = next((path for path in found if str(path).endswith("/ledger.journal")), None)
+        if there is not None and ledger.exists() and self._files.size(there) > ledger.stat().st_size:
+            shutil.rmtree(folder)  # the run went on elsewhere
+        for path in found:
+            name = str(path).removeprefix(self._root).lstrip("/")
+            own = (folder / name).resolve()
+            if not own.is_relative_to(folder.resolve()) or own.exists():
+                continue
+            own.parent.mkdir(parents=True, exist_ok=True)
+            self._files.get_file(path, str(own))
+            self._seen[name] = _state(own)
+            count += 1
+        return count
+
+    def push(self, folder: Path) -> int:
+        """Brings to the store what is new here, and removes what is gone; gives how many files it brought."""
+        here = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if _travels(path)}
+        order = sorted(here, key=lambda name: name in _LAST)
+        count = 0
+        for name in order:
+            try:
+                state = _state(here[name])
+                if self._seen.get(name) != state:
+                    self._files.makedirs(f"{self._root}/{name}".rpartition("/")[0], exist_ok=True)
+                    self._files.put_file(str(here[name]), f"{self._root}/{name}")
+                    self._seen[name], count = state, count + 1
+            except FileNotFoundError:  # replaced while it was read: the next time
+                continue
+        for name in set(self._seen) - set(here):
+            self._files.rm_file(f"{self._root}/{name}")
+            del self._seen[name]
+        return count
+
+
+@contextmanager
+def kept(store: Store | None, folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Brings a run to its store while the block runs, and when it ends, however it ends."""
+    if store is None:
+        yield
+        return
+    over = threading.Event()
+
+    def push() -> None:
+        try:
+            store.push(folder)
+        except Exception as error:  # a store that is gone for a while is no reason to end a search
+            tell(f"storage.path: not brought there, and tried again: {_words(error)}")
+
+    def from_time_to_time() -> None:
+        while not over.wait(_EVERY_S):
+            push()
+
+    thread = threading.Thread(target=from_time_to_time, name="storage", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        push()
+
+
+def _travels(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and path.name not in _STAYS and not path.name.startswith(".")
+
+
+def _state(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
