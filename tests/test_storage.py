@@ -1,4 +1,4 @@
-"""Runs in a store that is not this machine's disk: fsspec's `file://`, which is one for every purpose but speed."""
+"""Runs in a store that is not this machine's disk: `file://`, which is one for every purpose but speed."""
 
 from pathlib import Path
 
