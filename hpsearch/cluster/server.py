@@ -1,6 +1,7 @@
 """Speaks with a cluster's job server, and puts what goes wrong into words."""
 
 import ipaddress
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -31,6 +32,7 @@ def connect(address: str, insecure: bool = False) -> Any:
         )
     os.environ.pop("RAY_ADDRESS", None)  # it would take the place of the address
     os.environ["RAY_AUTH_MODE"] = "token" if token else "disabled"
+    logging.getLogger("ray").setLevel(logging.WARNING)  # of packages that it makes and sends
     from ray.job_submission import JobSubmissionClient
 
     return asked(address, lambda: JobSubmissionClient(address))

@@ -1,7 +1,7 @@
 """A real Ray cluster of several nodes on one machine: each node in a network namespace with an address of its own.
 
-Needs root, `ip` and a kernel with namespaces. The nodes share the machine's disk and cores; what they share of the
-network is a bridge.
+Needs root, `ip` and a kernel with namespaces. The nodes share the machine's cores and its installed packages; each
+has a disk of its own for Ray's files and for a home, and what they share of the network is a bridge.
 """
 
 import os
@@ -63,16 +63,21 @@ class Nodes:
     def environment(self, token: str | None = None) -> dict[str, str]:
         token = self.token if token is None else token
         known = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "HPSEARCH"))}
-        home = self.place / "home"
-        home.mkdir(exist_ok=True)
-        told = {"HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+        told = {"HOME": str(self.place / "home"), "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
         token_of = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {}
         path = f"{Path(sys.executable).parent}:{known.get('PATH', '')}"
         return {**known, **told, **token_of, "PATH": path, "PYTHONPATH": str(Path(__file__).parents[2])}
 
     def command(self, space: str, *words: str) -> list[str]:
+        """In a namespace, with a disk of its own where Ray has its files, and the home of who runs it."""
         self.space(space)
-        return ["ip", "netns", "exec", f"hp{space}", *words]
+        mounts = []
+        for name in ("r", "home"):
+            own = self.place / "disks" / space / name
+            for folder in (own, self.place / name):
+                folder.mkdir(parents=True, exist_ok=True)
+            mounts.append(f"mount --bind {own} {self.place / name}")
+        return ["ip", "netns", "exec", f"hp{space}", "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh", *words]
 
     def start(self, name: str, gpus: int = 0, cpus: int = 1) -> None:
         """A node; the first is the head."""
@@ -115,7 +120,8 @@ class Nodes:
     def wait(self, nodes: int, timeout_s: float = 120) -> None:
         """Until so many nodes are alive."""
         end = time.monotonic() + timeout_s
-        code = "import ray; ray.init('auto', logging_level='ERROR'); print(sum(n['Alive'] for n in ray.nodes()))"
+        code = f"import ray; ray.init('{_NET}.2:6379', logging_level='ERROR'); "
+        code += "print(sum(node['Alive'] for node in ray.nodes()))"
         said = ""
         while time.monotonic() < end:
             found = self.run("head", sys.executable, "-c", code, timeout=60)
@@ -134,6 +140,7 @@ class Nodes:
                 ["ip", "netns", "pids", own], capture_output=True, text=True
             ).stdout.split():
                 os.kill(int(word), signal.SIGKILL)
+            subprocess.run(["ip", "link", "del", f"{own}a"], capture_output=True)
             subprocess.run(["ip", "netns", "del", own], capture_output=True)
         subprocess.run(["ip", "link", "del", _BRIDGE], capture_output=True)
         shutil.rmtree(self.place, ignore_errors=True)
