@@ -1,0 +1,188 @@
+"""A study on a real cluster of several nodes, sent from a machine that is none of them."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from nodes import Nodes, possible
+
+from hpsearch import pipeline
+from hpsearch.search.cluster import cluster
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not possible(), reason="no network namespaces here")]
+
+STUDY = """
+name: {name}
+data: {{source: "sklearn:digits"}}
+search: {{trials: {trials}, block: 8}}
+params:
+  epochs: {epochs}
+  width: [16, 32]
+  batch_size: 64
+  lr: {{low: 1e-3, high: 1e-2, log: true}}
+  dropout: {{low: 0, high: 0.3}}
+squeeze: {{ensemble: 3, student: off}}
+resources: {{device: cpu, checkpoint: 1s}}
+"""
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    """A head and three workers, with logical GPUs 2, 1 and 1."""
+    found = Nodes()
+    try:
+        found.start("head")
+        found.wait(1)
+        for name, gpus in (("one", 2), ("two", 1), ("three", 1)):
+            found.start(name, gpus, cpus=gpus)
+        found.wait(4)
+        yield found
+    finally:
+        found.close()
+
+
+def write(folder: Path, name: str, trials: int, epochs: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.yaml"
+    path.write_text(STUDY.format(name=name, trials=trials, epochs=epochs))
+    return path
+
+
+def submitted(nodes: Nodes, path: Path, *words: str) -> str:
+    """Sends a study; the job's name."""
+    found = nodes.hpsearch("submit", str(path), "--address", nodes.address, "--skip-checks", *words)
+    assert found.returncode == 0, found.stderr
+    return re.search(r"job (\S+):", found.stdout)[1]
+
+
+def ended(nodes: Nodes, job: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+    return nodes.hpsearch("logs", job, "--follow", "--address", nodes.address, timeout=timeout_s)
+
+
+def pulled(nodes: Nodes, job: str, to: Path) -> Path:
+    found = nodes.hpsearch("pull", job, "--to", str(to), "--address", nodes.address)
+    assert found.returncode == 0, found.stderr
+    return Path(found.stdout.split()[-1])
+
+
+def trials(run: Path) -> pd.DataFrame:
+    return pd.read_csv(run / "trials.csv").set_index("number")
+
+
+def nodes_that_trained(run: Path) -> int:
+    """By the processes that the legs' logs name, which are other ones on each node."""
+    logs = [path.read_text() for path in (run / "logs").glob("leg-*.log")]
+    return len({re.search(r"process (\d+)", text)[1] for text in logs})
+
+
+def test_the_same_as_on_one_machine(nodes: Nodes, tmp_path: Path) -> None:
+    path = write(tmp_path / "study", "whole", 64, 12)
+    with cluster(workers=2):
+        here = pipeline.launch(path, tmp_path / "here", skip_checks=True).root
+    job = submitted(nodes, path, "--plan", str(here / "plan.json"))
+    assert ended(nodes, job).returncode == 0
+    there = pulled(nodes, job, tmp_path / "there")
+    a, b = trials(here), trials(there)
+    params = [name for name in a if name.startswith("params.")]
+    assert (a["state"] == "complete").all() and (b["state"] == "complete").all()
+    pd.testing.assert_frame_equal(a[params], b[params])
+    np.testing.assert_allclose(a["value"], b["value"], rtol=1e-5)
+    assert nodes_that_trained(there) >= 3
+    ours, theirs = (json.loads((run / "summary.json").read_text()) for run in (here, there))
+    assert ours["ensemble"]["members"] == theirs["ensemble"]["members"]
+    assert theirs["ensemble"]["test"]["log_loss"] == pytest.approx(ours["ensemble"]["test"]["log_loss"], abs=1e-5)
+
+
+def test_a_node_dies_and_another_joins(nodes: Nodes, tmp_path: Path) -> None:
+    path = write(tmp_path / "study", "hurt", 64, 120)
+    job = submitted(nodes, path)
+    _until(nodes, job, r"(\d+) of 64 trials finished", lambda found: int(found[1]) >= 1)
+    nodes.kill("two")
+    nodes.start("four", gpus=1)
+    assert ended(nodes, job, 500).returncode == 0
+    run = pulled(nodes, job, tmp_path / "there")
+    assert (trials(run)["state"] == "complete").all()
+    assert len(trials(run)) == 64
+
+
+def test_a_client_that_is_killed_ends_nothing(nodes: Nodes, tmp_path: Path) -> None:
+    path = write(tmp_path / "study", "alone", 16, 60)
+    words = ["submit", str(path), "--address", nodes.address, "--skip-checks", "--follow"]
+    client = subprocess.Popen(
+        nodes.command("client", sys.executable, "-m", "hpsearch", *words), env=nodes.environment(),
+        stdout=subprocess.PIPE, text=True, cwd=nodes.place,
+    )  # fmt: skip
+    assert client.stdout is not None
+    lines: list[str] = []
+    while not any("stage: search" in line for line in lines):
+        lines.append(client.stdout.readline())
+    client.send_signal(signal.SIGKILL)
+    client.wait()
+    job = next(found[1] for line in lines if (found := re.match(r"job (\S+):", line)))
+    again = ended(nodes, job)
+    assert again.returncode == 0
+    assert "stage: search" in again.stdout  # from its start
+    assert len(trials(pulled(nodes, job, tmp_path / "there"))) == 16
+
+
+def test_cancelling_stores_and_submitting_again_goes_on(nodes: Nodes, tmp_path: Path) -> None:
+    path = write(tmp_path / "study", "cancelled", 32, 200)
+    job = submitted(nodes, path)
+    _until(nodes, job, r"(\d+) of 32 trials finished", lambda found: int(found[1]) >= 1)
+    assert nodes.hpsearch("cancel", job, "--address", nodes.address).returncode == 0
+    assert ended(nodes, job).returncode == 1
+    done = (trials(pulled(nodes, job, tmp_path / "first"))["state"] == "complete").sum()
+    second = submitted(nodes, path)
+    found = ended(nodes, second)
+    assert found.returncode == 0
+    assert (trials(pulled(nodes, second, tmp_path / "second"))["state"] == "complete").all()
+    assert done >= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "token", "said"),
+    [
+        (["jobs"], "", "no token is set"),
+        (["jobs"], "not the one", "does not take the token that is set"),
+        (["jobs", "--insecure"], "", "asks for a token"),
+    ],
+)
+def test_tokens(words: list[str], token: str, said: str, nodes: Nodes) -> None:
+    found = nodes.hpsearch(*words, "--address", nodes.address, token=token)
+    assert found.returncode == 2
+    assert said in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_nobody_at_an_address(nodes: Nodes) -> None:
+    found = nodes.hpsearch("jobs", "--address", "http://10.201.77.2:9999")
+    assert (found.returncode, "nobody answers there" in found.stderr) == (2, True)
+
+
+def test_data_that_the_cluster_has_not(nodes: Nodes, tmp_path: Path) -> None:
+    path = tmp_path / "far.yaml"
+    path.write_text("name: far\ndata: {source: /data/of/nobody.csv, target: y}\n")
+    job = submitted(nodes, path)
+    found = ended(nodes, job)
+    assert found.returncode == 1
+    assert "/data/of/nobody.csv" in found.stdout
+    assert "Traceback" not in found.stdout + found.stderr
+
+
+def _until(nodes: Nodes, job: str, pattern: str, holds: object, timeout_s: float = 120) -> None:
+    """Until a job has printed something."""
+    end = time.monotonic() + timeout_s
+    said = ""
+    while time.monotonic() < end:
+        said = nodes.hpsearch("logs", job, "--address", nodes.address).stdout
+        if any(holds(found) for found in re.finditer(pattern, said)):  # type: ignore[operator]
+            return
+    raise AssertionError(said[-2000:])
