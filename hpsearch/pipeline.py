@@ -11,6 +11,7 @@ from hpsearch.capacity import Capacity
 from hpsearch.errors import UserError, choices
 from hpsearch.folder import Folder
 from hpsearch.lock import hold, refuse_held
+from hpsearch.ondemand import OnDemand
 from hpsearch.prepare import prepare
 from hpsearch.prepared import Overrides, Prepared
 from hpsearch.search import ledger, packing
@@ -215,12 +216,12 @@ def search(
     from hpsearch.summary import write_trials
 
     study, space = prepared.study, prepared.space
-    draws = prepared.draws()
+    count = study.search.trials
     timeout_s = seconds(study.search.timeout) if study.search.timeout else None
     job = Job(
         name=study.name, folder=folder, seed=study.seed, net=prepared.net,
-        entries=[Entry(params, *drawn_and_fixed(space, params, n)) for n, params in enumerate(draws)],
-        params=[prepared.params(n) for n in range(len(draws))],
+        entries=OnDemand(count, lambda n: Entry(prepared.draws[n], *drawn_and_fixed(space, prepared.draws[n], n))),
+        params=OnDemand(count, prepared.params),
         objective=prepared.objective, test_y=prepared.dataset.test.y,
         structural=space.structural(), metric=prepared.metric,
         arrays=prepared.searched, workers=workers, gpus=prepared.gpus, evaluate=study.search.evaluate, plan=plan,

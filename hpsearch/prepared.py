@@ -1,6 +1,7 @@
 """A study that is sound: its space of parameters, its data, its code, and what training may see of them."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hpsearch.data.load import Dataset
 from hpsearch.errors import UserError
 from hpsearch.metrics import Own
 from hpsearch.nets.build import Net
+from hpsearch.ondemand import OnDemand
 from hpsearch.space import Space, draw
 from hpsearch.study import Study, seconds
 
@@ -70,13 +72,14 @@ class Prepared:
     searched: Arrays  # what trials are trained on: cross-validated where the study has folds, else the arrays
     capacity: Capacity = field(default_factory=Capacity.here)
 
-    def draws(self) -> list[dict[str, Any]]:
+    @cached_property
+    def draws(self) -> OnDemand[dict[str, Any]]:
         """Each trial's params, as drawn."""
-        return [draw(self.space, number) for number in range(self.study.search.trials)]
+        return OnDemand(self.study.search.trials, partial(draw, self.space))
 
     def params(self, number: int) -> dict[str, Any]:
         """Trial `number`'s params with every default, as training reads them."""
-        drawn = draw(self.space, number)
+        drawn = self.draws[number]
         return drawn if self.objective is not None else self.space.complete(drawn)
 
     def without_raw(self) -> "Prepared":

@@ -146,17 +146,21 @@ def exists(parameter: Parameter, params: Mapping[str, Any]) -> bool:
 
 
 def _sample(distribution: BaseDistribution, seed: int) -> Any:
-    sampler = optuna.samplers.RandomSampler(seed=seed % 2**32)
-    study, trial = _nobody()
+    """As `RandomSampler(seed=seed)` draws it; to seed the generator of one that is there takes a thirtieth of the
+    time that to make one takes.
+    """
+    sampler, study, trial = _optuna()
+    sampler._rng.rng.seed(seed % 2**32)
     return sampler.sample_independent(study, trial, "x", distribution)
 
 
 @cache
-def _nobody() -> tuple[optuna.Study, optuna.trial.FrozenTrial]:
-    """The study and trial that Optuna's samplers ask for; random sampling looks at neither."""
+def _optuna() -> tuple[optuna.samplers.RandomSampler, optuna.Study, optuna.trial.FrozenTrial]:
+    """A sampler, and the study and trial that it asks for; random sampling looks at neither."""
     optuna.logging.set_verbosity(logging.WARNING)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    return study, optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study = optuna.create_study(sampler=sampler)
+    return sampler, study, optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
 
 
 def _stratified(seed: int, block: int, parameter: Parameter) -> Any:

@@ -71,7 +71,7 @@ def try_weights(prepared: Prepared, tell: Callable[[str], None]) -> None:
     """
     arrays, study, told = prepared.arrays, prepared.study, set()
     structural = [name for name in prepared.space.structural() if name in prepared.space.listed()]
-    structures = {tuple(params.get(n) for n in structural): params for params in prepared.draws()[::-1]}
+    structures = {tuple(params.get(n) for n in structural): params for params in prepared.draws[::-1]}
     for params in list(structures.values())[::-1]:  # of each the first trial's
         params = prepared.space.complete(params)
         _, shape = front_of(params, arrays)

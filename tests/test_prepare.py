@@ -87,4 +87,4 @@ def test_pieces_that_would_fill_the_memory_are_refused(tmp_path: Path, monkeypat
 def test_the_shipped_studies_are_sound(name: str) -> None:
     prepared = prepare(Path(__file__).parents[1] / "studies" / f"{name}.yaml")
     assert prepared.study.name == name
-    assert len(prepared.draws()) == prepared.study.search.trials
+    assert len(prepared.draws) == prepared.study.search.trials

@@ -47,7 +47,7 @@ def begin(folder: Path, stack: ExitStack) -> None:
     run.create()
     begun.enter(run, sound, print)
     ledger = Ledger(str(run.ledger), sound.study.name, "minimize")
-    ledger.begin([Entry(p, *drawn_and_fixed(sound.space, p, n)) for n, p in enumerate(sound.draws())])
+    ledger.begin([Entry(p, *drawn_and_fixed(sound.space, p, n)) for n, p in enumerate(sound.draws)])
 
 
 def begin_and_hold(folder: Path, stack: ExitStack) -> None:
@@ -221,7 +221,7 @@ CASES = {
 }  # fmt: skip
 NOT_BUILT = {
     "search.prune": "asha", "search.sampler": "tpe", "search.spare": 0.1,
-    "storage": {},
+    "storage.trials": "postgresql://host/trials",
     "track": "mlflow",
 }  # fmt: skip
 for key, value in NOT_BUILT.items():

@@ -14,20 +14,25 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
+from optuna.distributions import json_to_distribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
-from optuna.study import StudyDirection
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, _storage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import DamagedError, RunError
 from hpsearch.files import set_aside, told_when_full
-from hpsearch.search import standing
 from hpsearch.search.messages import Entry, Outcome, StaleLaunchError
 from hpsearch.search.progress import View
+from hpsearch.search.standing import Standing
+
+# Optuna reads each parameter's distribution anew from its text, which is two thirds of opening a journal: the
+# trials of a study share a few, and nothing changes one
+setattr(_storage, json_to_distribution.__name__, cache(json_to_distribution))
 
 
 class Ledger:
@@ -55,43 +60,48 @@ class Ledger:
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
-        self._direction, self._budget_bytes = direction, budget_bytes
+        trials = self._trials()
+        self._ids = [trial._trial_id for trial in trials]
+        self._counts = Counter(_STATES[trial.state] for trial in trials)
+        self._standing = Standing(map(row, trials), direction, budget_bytes)
+        self._number = int(self._study.user_attrs.get("launch", 0))
         self._legs: dict[int, float] = {}
         self._sizes: dict[int, int] = {}
         self._stopping = self._planned = False
 
     # --- the driver's calls ---------------------------------------------------------------------------------
 
-    def begin(self, entries: Sequence[Entry], data: str | None = None) -> int:
+    def begin(self, entries: Sequence[Entry], data: str | None = None, first: int = 0) -> int:
         """Starts a launch: enters the trials that are new, sets the unfinished waiting; gives its number.
 
-        `data` is a hash of the study's data, kept for who asks (`ledger.data`).
+        `entries` are the trials from number `first` on. `data` is a hash of the study's data, kept for who asks
+        (`ledger.data`).
         """
+        assert first <= len(self._ids), f"trials {len(self._ids)} to {first} are missing"
         if data is not None and "data" not in self._study.user_attrs:
             self._study.set_user_attr("data", data)
         self._stopping = self._planned = False
-        launch = self._launch() + 1
-        self._study.set_user_attr("launch", launch)
+        self._number += 1
+        self._study.set_user_attr("launch", self._number)
         with self._journal.one_sync():
-            for entry in entries[len(self._trials()) :]:
-                params = {name: entry.params[name] for name in entry.distributions}
-                self._study.add_trial(
-                    create_trial(
-                        state=TrialState.WAITING,
-                        params=params,
-                        distributions=dict(entry.distributions),
-                        user_attrs={"fixed": dict(entry.fixed)},
-                    )
+            for entry in entries[len(self._ids) - first :]:
+                trial = create_trial(
+                    state=TrialState.WAITING,
+                    params={name: entry.params[name] for name in entry.distributions},
+                    distributions=dict(entry.distributions),
+                    user_attrs={"fixed": dict(entry.fixed)},
                 )
+                self._ids.append(self._storage.create_new_trial(self._study._study_id, trial))
+                self._counts["waiting"] += 1
         self.rest()
-        return launch
+        return self._number
 
     def rest(self) -> None:
         """Sets every running trial waiting: nobody runs it any more."""
         with self._journal.one_sync():
             for trial in self._trials():
                 if trial.state == TrialState.RUNNING:
-                    self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+                    self._set(trial, TrialState.WAITING)
 
     def stop(self) -> None:
         """Asks the legs to store their rows and end."""
@@ -105,19 +115,18 @@ class Ledger:
         return not (self._planned or self._stopping)
 
     def view(self) -> View:
-        trials = self._trials()
-        values = [
-            trial.value for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None
-        ]
-        best = max if self._study.direction == StudyDirection.MAXIMIZE else min
-        counts = Counter(_STATES[trial.state] for trial in trials)
         return View(
-            counts, best(values, default=None), dict(self._legs), dict(self._sizes), self._stopping, self._planned
-        )
+            dict(self._counts), self._standing.best, dict(self._legs), dict(self._sizes), self._stopping,
+            self._planned,
+        )  # fmt: skip
 
     def waiting(self) -> list[int]:
         """The numbers of the trials that are not finished."""
         return [trial.number for trial in self._trials() if not trial.state.is_finished()]
+
+    def worth(self) -> tuple[set[int], set[int]]:
+        """The trials whose rows are worth their place on the disk, and those that are not finished."""
+        return self._standing.kept(), set(self.waiting())
 
     def fail(self, launch: int, numbers: Sequence[int], leg: int, reason: str) -> None:
         """Ends trials whose leg cannot be run."""
@@ -132,11 +141,11 @@ class Ledger:
         if self._stopping:
             return False
         self._legs[leg], self._sizes[leg] = 0.0, len(numbers)
-        trials = self._trials()
         with self._journal.one_sync():
             for number in numbers:
-                if trials[number].state == TrialState.WAITING:
-                    self._storage.set_trial_state_values(trials[number]._trial_id, TrialState.RUNNING)
+                trial = self._trial(number)
+                if trial.state == TrialState.WAITING:
+                    self._set(trial, TrialState.RUNNING)
         return True
 
     def beat(self, launch: int, leg: int, share: float) -> bool:
@@ -148,20 +157,19 @@ class Ledger:
     def kept(self, launch: int, outcomes: Mapping[int, Outcome]) -> set[int]:
         """Of trials that are about to end: those whose rows are worth their place on the disk."""
         self._check(launch)
-        rows = [row(trial) for trial in self._trials() if trial.number not in outcomes]
-        rows += [
+        rows = [
             {"number": number, "state": "complete", "value": outcome.value, "outcome": asdict(outcome)}
             for number, outcome in outcomes.items()
             if outcome.failure is None
         ]
-        return standing.kept(rows, self._direction, self._budget_bytes) & set(outcomes)
+        return self._standing.kept(rows) & set(outcomes)
 
     def report(self, launch: int, leg: int, outcomes: Mapping[int, Outcome]) -> list[int]:
         """Ends trials; gives those of the leg's rows to drop (none: nothing prunes yet). May be called twice."""
         self._check(launch)
         with self._journal.one_sync():
             for number, outcome in outcomes.items():
-                self._end(self._trials()[number], outcome)
+                self._end(self._trial(number), outcome)
         self._legs.pop(leg, None)
         return []
 
@@ -171,38 +179,52 @@ class Ledger:
         self._storage.set_trial_user_attr(trial._trial_id, "outcome", asdict(outcome))
         if outcome.failure is None:
             assert outcome.value is not None
-            self._storage.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [outcome.value])
+            self._set(trial, TrialState.COMPLETE, [outcome.value])
+            self._standing.add(row(self._trial(trial.number)))
         else:
-            self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            self._set(trial, TrialState.FAIL)
 
-    # --- reading --------------------------------------------------------------------------------------------
-
-    def rows(self) -> list[dict[str, Any]]:
-        return [row(trial) for trial in self._trials()]
+    def _set(self, trial: FrozenTrial, state: TrialState, values: list[float] | None = None) -> None:
+        before = _STATES[trial.state]
+        self._storage.set_trial_state_values(trial._trial_id, state, values)
+        self._counts.subtract([before])
+        self._counts[_STATES[state]] += 1
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
 
-    def _launch(self) -> int:
-        return int(self._study.user_attrs.get("launch", 0))
+    def _trial(self, number: int) -> FrozenTrial:
+        return self._storage.get_trial(self._ids[number])
 
     def _check(self, launch: int) -> None:
-        if launch != self._launch():
-            raise StaleLaunchError(f"launch {launch} is over; launch {self._launch()} has the run now")
+        if launch != self._number:
+            raise StaleLaunchError(f"launch {launch} is over; launch {self._number} has the run now")
 
 
 class _OneWriter(JournalFileBackend):
-    """The journal of a single writer: no lock file, and records that belong together are synced once."""
+    """The journal of a single writer: no lock file, records that belong together are synced once, and what it has
+    written is not read from the disk again.
+    """
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self._path = Path(path)
+        self._first = self._path.read_bytes().count(b"\n")  # records of earlier launches
+        self._recent: list[str] = []  # those from number `_first` on
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._syncs = True
 
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        if log_number_from < self._first:
+            return super().read_logs(log_number_from)
+        del self._recent[: log_number_from - self._first]
+        self._first = log_number_from
+        return iter([json.loads(line) for line in self._recent])
+
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Appends whole records or, where the disk is full, nothing."""
-        data = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+        lines = [json.dumps(log, separators=(",", ":")) for log in logs]
+        data = "".join(f"{line}\n" for line in lines).encode()
         end = os.fstat(self._file).st_size
         with told_when_full(self._path):
             try:
@@ -214,6 +236,7 @@ class _OneWriter(JournalFileBackend):
             except OSError:
                 os.ftruncate(self._file, end)
                 raise
+        self._recent += lines
 
     @contextmanager
     def one_sync(self) -> Iterator[None]:
@@ -251,8 +274,7 @@ class _Reader(BaseJournalBackend):
     """A journal that somebody else may be writing: its records up to the first that cannot be read."""
 
     def __init__(self, path: Path) -> None:
-        data = path.read_bytes() if path.exists() else b""
-        self._logs = [json.loads(line) for line in data[: _sound_bytes(data)].splitlines()]
+        self._logs, _ = _records(path.read_bytes() if path.exists() else b"")
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         return iter(self._logs[log_number_from:])
@@ -267,6 +289,13 @@ def _load(path: Path, name: str) -> optuna.Study | None:
     Raises:
         DamagedError: its records are no study's.
     """
+    found = path.stat() if path.exists() else None
+    return _loaded(path, name, found and (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: Path, name: str, _state: tuple[int, ...] | None) -> optuna.Study | None:
+    """The same; what did not change since is not read twice, which of 100,000 trials takes half a minute."""
     optuna.logging.set_verbosity(logging.WARNING)
     try:
         storage = JournalStorage(_Reader(path))
@@ -356,7 +385,7 @@ def mend(path: Path) -> Path | None:
     if not path.exists():
         return None
     data = path.read_bytes()
-    good = _sound_bytes(data)
+    _, good = _records(data)
     if good == len(data):
         return None
     aside = path.with_name(f"{path.name}.torn-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -369,21 +398,24 @@ def mend(path: Path) -> Path | None:
     return aside
 
 
-def _sound_bytes(data: bytes) -> int:
-    """How many bytes come before the first line that is no whole record."""
-    good = 0
+def _records(data: bytes) -> tuple[list[dict[str, Any]], int]:
+    """A journal's records before the first line that is no whole one, and how many bytes they take."""
+    records, good = [], 0
     for line in data.splitlines(keepends=True):
-        if not line.endswith(b"\n") or not _is_record(line):
+        record = _record(line) if line.endswith(b"\n") else None
+        if record is None:
             break
+        records.append(record)
         good += len(line)
-    return good
+    return records, good
 
 
-def _is_record(line: bytes) -> bool:
+def _record(line: bytes) -> dict[str, Any] | None:
     try:
-        return isinstance(json.loads(line), dict)
+        record = json.loads(line)
     except (ValueError, RecursionError):
-        return False
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _hold(path: Path, patience_s: float = 60) -> Any:

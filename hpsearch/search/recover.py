@@ -27,12 +27,13 @@ _UNFINISHED = re.compile(r"\.([0-9]{5}\.safetensors|[a-z]+\.(yaml|json|csv)|expo
 class Found:
     """An earlier launch's plan, the first free number of a leg, and the trials that are to train.
 
-    Those are the unfinished ones, and the finished ones whose rows are lost.
+    Those are the unfinished ones, and the finished ones whose rows are lost. `entered`: trials in the ledger.
     """
 
     plan: Plan
     next_leg: int
     todo: set[int]
+    entered: int
 
 
 def recover(job: Job, tell: Callable[[str], None]) -> Found:
@@ -50,7 +51,7 @@ def recover(job: Job, tell: Callable[[str], None]) -> Found:
         tell(f"{job.folder.root}: the rows of trials {numbers} are lost; they are trained again")
     finished = {row["number"] for row in rows if row["state"] in ("complete", "pruned", "failed")}
     todo = set(range(len(job.params))) - finished | lost
-    return Found(plan, max(used, default=-1) + 1, todo)
+    return Found(plan, max(used, default=-1) + 1, todo, len(rows))
 
 
 def _remove_unfinished(folder: Folder) -> None:

@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 from hpsearch.files import write_text, write_with
 from hpsearch.folder import Folder
+from hpsearch.search.actors import Ask
 
 
 class Files:
@@ -48,12 +48,6 @@ def _write_bytes(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-class Remote(Protocol):
-    """Calls the actor and waits for its answer."""
-
-    def __call__(self, method: str, *arguments: Any) -> Any: ...
-
-
 @dataclass(frozen=True)
 class Mark:
     """By which a node knows the run folder: a file in it holds this word."""
@@ -78,7 +72,7 @@ class Mark:
 class Relay:
     """Where a node's legs have their files; `call` reaches the run folder where this node does not see it."""
 
-    def __init__(self, mark: Mark, call: Remote) -> None:
+    def __init__(self, mark: Mark, call: Ask) -> None:
         self._call = None if mark.is_seen() else call
         root = mark.root if self._call is None else f"{tempfile.gettempdir()}/hpsearch-{mark.word}"
         self.folder = Folder(Path(root))

@@ -1,6 +1,7 @@
 """Runs a search: Ray Tune in a thread, the ledger as an actor, and beside them the clock, Ctrl-C and the view."""
 
 import logging
+import math
 import shutil
 import tempfile
 import threading
@@ -16,6 +17,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hpsearch.errors import DamagedError, DiskFullError, RunError
+from hpsearch.search.actors import Ask, ask
 from hpsearch.search.job import Job
 from hpsearch.search.ledger import Ledger
 from hpsearch.search.legs import Work
@@ -29,12 +31,15 @@ from hpsearch.search.signals import Stop, die_with_parent, ignore_ctrl_c
 from hpsearch.search.worker import LegTrainable
 
 _POLL_S = 0.2
+_STAGED = 2  # legs a worker that Tune is given: it ends an actor for which no leg is waiting
 _SWEEP_S = 60.0
 _GRACE_S = 6.0  # that legs have to store their rows after Ctrl-C
 
 
-def run(job: Job, deadline: float | None, report: Reporter) -> bool:
+def run(job: Job, deadline: float | None, report: Reporter, leg: type[tune.Trainable] = LegTrainable) -> bool:
     """Brings every trial to a final state; gives False when the deadline (time.monotonic) stopped it before.
+
+    `leg` is what trains one.
 
     Ctrl-C and SIGTERM stop it in the same way and then go on as KeyboardInterrupt: the legs store their rows, the
     trials wait for the next launch.
@@ -52,10 +57,11 @@ def run(job: Job, deadline: float | None, report: Reporter) -> bool:
     files = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(Files)
     relay = files.remote(str(job.folder.root.resolve())) if job.cluster else None
     try:
-        begun = ledger.begin.remote(list(job.entries), job.data)
+        begun = ledger.begin.remote(job.entries[found.entered :], job.data, found.entered)
         events: deque[str] = deque()
-        searcher = Legs(job, found, ledger, begun, events.append)
-        return _Drive(job, searcher, ledger, relay, events, report).to_the_end(deadline)
+        searcher = Legs(job, found, ask(ledger), lambda: int(ray.get(begun)), _most(job), events.append)
+        fit = _Fit(job, searcher, ledger, relay, leg)
+        return _Drive(job, searcher, fit, ask(ledger), events, report).to_the_end(deadline)
     except DiskFullError as error:  # as an actor's error it carries the actor's traceback along
         raise RunError(words(error)) from error
     except DamagedError as error:
@@ -68,19 +74,24 @@ def run(job: Job, deadline: float | None, report: Reporter) -> bool:
             ray.kill(relay)
 
 
+def _most(job: Job) -> float:
+    """How many legs Tune is given at once: where Ray itself holds back what is too many, more than train."""
+    narrow = ray.cluster_resources()["CPU"] <= job.workers
+    return math.inf if job.elastic else job.workers * (_STAGED if narrow else 1)
+
+
 class _Drive:
     """Looks after a search while Tune runs it in a thread: the clock, Ctrl-C, the view, the shelf of rows."""
 
     def __init__(
-        self, job: Job, searcher: Legs, ledger: Any, files: Any, events: deque[str], report: Reporter
+        self, job: Job, searcher: Legs, fit: "_Fit", ledger: Ask, events: deque[str], report: Reporter
     ) -> None:
         self.job, self.searcher, self.ledger, self.events, self.report = job, searcher, ledger, events, report
-        self.files = files
-        self._swept = time.monotonic()
+        self._fit, self._swept = fit, time.monotonic()
 
     def to_the_end(self, deadline: float | None) -> bool:
         """Whether every trial has its final state."""
-        fit = _Fit(self.job, self.searcher, self.ledger, self.files)
+        fit = self._fit
         fit.start()
         noted_at: float | None = None
         with Stop() as stop:
@@ -91,7 +102,7 @@ class _Drive:
                     self.report.note("stopping: the legs store their rows")
                 over = deadline is not None and time.monotonic() > deadline
                 self._look(stopping=stop.noted is not None or over)
-        ray.get(self.ledger.rest.remote())
+        self.ledger("rest")
         self._look(stopping=False)
         if stop.noted is not None:
             raise stop.noted
@@ -100,25 +111,25 @@ class _Drive:
         if fit.error is not None:
             raise RunError(f"Ray Tune stopped: {fit.error}") from fit.error
         self._sweep(())
-        return not ray.get(self.ledger.waiting.remote())
+        return not self.ledger("waiting")
 
     def _look(self, stopping: bool) -> None:
         """Shows how it goes, and tells a ledger that was started anew what it cannot know."""
-        view = ray.get(self.ledger.view.remote())
+        view = self.ledger("view")
         self.report.progress(view)
         while self.events:
             self.report.note(self.events.popleft())
         self.searcher.stopping |= stopping
         if self.searcher.stopping and not view.stopping:
-            ray.get(self.ledger.stop.remote())
+            self.ledger("stop")
         if self.searcher.planned and not view.planned:
-            ray.get(self.ledger.plan_is_made.remote())
+            self.ledger("plan_is_made")
         if time.monotonic() > self._swept + _SWEEP_S:
             self._sweep(view.legs)
 
     def _sweep(self, running: Collection[int]) -> None:
-        rows = ray.get(self.ledger.rows.remote())
-        Shelf.look(self.job.folder).sweep(rows, self.job.direction, self.job.budget_bytes, running)
+        keep, waiting = self.ledger("worth")
+        Shelf.look(self.job.folder).sweep(keep, waiting, running)
         self._swept = time.monotonic()
 
 
@@ -150,7 +161,7 @@ def _first_line(error: BaseException | None) -> str:
 class _Fit(threading.Thread):
     """`Tuner.fit` in a thread of its own, so that Ctrl-C reaches us and not Tune."""
 
-    def __init__(self, job: Job, searcher: Legs, ledger: Any, files: Any) -> None:
+    def __init__(self, job: Job, searcher: Legs, ledger: Any, files: Any, leg: type[tune.Trainable]) -> None:
         super().__init__(name="tune", daemon=True)
         self.error: BaseException | None = None
         self._scratch = tempfile.mkdtemp(prefix="hpsearch-tune-")
@@ -161,7 +172,7 @@ class _Fit(threading.Thread):
         )  # fmt: skip
         arrays = ray.put(job.arrays)  # once; workers on a machine share it without copying
         trainable = tune.with_parameters(
-            LegTrainable, work=work, arrays=arrays, ledger=ledger, mark=Mark.put(job.folder), files=files
+            leg, work=work, arrays=arrays, ledger=ledger, mark=Mark.put(job.folder), files=files
         )
         self._tuner = tune.Tuner(
             tune.with_resources(trainable, {"CPU": 1, "GPU": job.gpus} if job.gpus else {"CPU": 1}),

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import ray
 from ray.tune.search import Searcher
 
 from hpsearch.errors import DiskFullError, RunError
 from hpsearch.pack.probe import Probe, untried
 from hpsearch.search import packing
+from hpsearch.search.actors import Ask
 from hpsearch.search.job import Job
 from hpsearch.search.messages import Failure, words
 from hpsearch.search.packing import Leg
@@ -19,14 +19,13 @@ from hpsearch.search.worker import Shape
 
 _ATTEMPTS = 3  # of a leg, before its rows are split; one that did not fit in memory is split at once
 _PROBED = 0.15  # of a timeout that trying nets out may take; what is left out waits for the next launch
-_STAGED = 2  # legs a worker that Tune is given: it ends an actor for which no leg is waiting
 
 
 class Legs(Searcher):
     """Hands work to Tune: first the probes of shapes that no plan has, then the legs, longest first.
 
-    `begun` is the ledger's answer to come: the launch's number. It is waited for only when the first leg is due,
-    so that workers and ledger start side by side.
+    `ledger` is asked and answers; `begun` waits for the launch's number, and is called only when the first leg is
+    due, so that workers and ledger start side by side. `most`: how many legs Tune is given at once.
 
     A leg that failed comes back, then in halves, then its trial fails. Tune never asks again a searcher that
     said FINISHED, so that is said only when nothing runs.
@@ -34,9 +33,13 @@ class Legs(Searcher):
     `tell` hears in words what went wrong and what is done about it. `deaths` is filled by who sees workers die.
     """
 
-    def __init__(self, job: Job, found: Found, ledger: Any, begun: Any, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, job: Job, found: Found, ledger: Ask, begun: Callable[[], int], most: float,
+        tell: Callable[[str], None],
+    ) -> None:  # fmt: skip
         super().__init__(metric=None, mode=None)
-        self.job, self.plan, self.ledger, self._begun, self._tell = job, found.plan, ledger, begun, tell
+        self.job, self.plan, self._ledger, self._begun, self._tell = job, found.plan, ledger, begun, tell
+        self._most = most
         self._todo, self._next_leg = found.todo, found.next_leg
         self.launch = 0
         self.stopping = self.planned = False
@@ -45,8 +48,6 @@ class Legs(Searcher):
         self._queue: list[Leg] = []
         self._running: dict[str, Leg | list[Shape]] = {}
         self._attempts: dict[int, int] = {}
-        narrow = ray.cluster_resources()["CPU"] <= job.workers  # then Ray itself holds back what is too many
-        self._most = math.inf if job.elastic else job.workers * (_STAGED if narrow else 1)
         self._probes: dict[str, Probe | None] = {}
         self._probe_deaths: dict[str, int] = {}
         missing = sorted(found.todo - self.plan.trials)
@@ -189,11 +190,11 @@ class Legs(Searcher):
         if self._waited_for:
             self._waited_for = False
             self.planned = True
-            ray.get(self.ledger.plan_is_made.remote())
+            self._ledger("plan_is_made")
 
     def _enqueue(self) -> None:
         self.plan.write(self.job.folder.plan)
-        self.launch = ray.get(self._begun)
+        self.launch = self._begun()
         self._queue = [leg for leg in self.plan.latest() if self._todo & set(leg.trials)]
 
     def _again(self, leg: Leg, failure: Failure) -> None:
@@ -214,7 +215,7 @@ class Legs(Searcher):
             self._tell(f"{said}; it is tried again")
         else:
             self._tell(f"{said}; its trial {leg.trials[0]} is given up")
-            ray.get(self.ledger.fail.remote(self.launch, leg.trials, leg.leg, failure.text))
+            self._ledger("fail", self.launch, leg.trials, leg.leg, failure.text)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the ledger and the plan are the state."""

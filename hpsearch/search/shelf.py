@@ -1,6 +1,6 @@
 """The rows' files of a run: where each trial's row lies, and which rows need not lie there any more."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 
 from hpsearch.folder import Folder
@@ -44,14 +44,13 @@ class Shelf:
         kept = standing.kept(rows, direction, budget_bytes)
         return {trial for trial in kept if trial not in stored and ended.get(trial, -1) < legs[trial]}
 
-    def sweep(self, rows: Sequence[Row], direction: str, budget_bytes: float, running: Collection[int]) -> None:
-        """Leaves out the tensors of finished trials that are worth their place no longer.
+    def sweep(self, keep: Set[int], waiting: Set[int], running: Collection[int]) -> None:
+        """Leaves out the tensors of finished trials that are not to be kept.
 
-        Files of `running` legs, and those with a trial that has not ended, are theirs who train it.
+        Files of `running` legs, and those with a trial that waits for its end, are theirs who train it.
         """
-        keep, mine = standing.kept(rows, direction, budget_bytes), self.rows()
-        over = {row["number"] for row in rows if row["state"] in ("complete", "pruned", "failed")}
+        mine = self.rows()
         for leg, head in self.heads.items():
             trials = {record.trial for record in head.records}
-            if leg not in running and trials <= over:
+            if leg not in running and not trials & waiting:
                 checkpoint.thin(self.folder.rows(leg), {t for t in trials & keep if mine.get(t) == leg})

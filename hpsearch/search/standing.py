@@ -1,6 +1,7 @@
 """How finished trials stand: their order, and whose rows are worth their place on the disk."""
 
-from collections.abc import Sequence
+from bisect import insort
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 MOST = 100  # candidates beyond the hundredth best are not looked at
@@ -11,13 +12,13 @@ Row = dict[str, Any]  # a trial as `ledger.row` gives it
 def ranked(rows: Sequence[Row], direction: str) -> list[Row]:
     """The complete trials, best first by the study's metric, ties by log loss or rmse, then by number."""
     sign = 1 if direction == "maximize" else -1
+    return sorted((row for row in rows if row["state"] == "complete"), key=lambda row: _rank(row, sign))
 
-    def rank(row: Row) -> tuple[float, float, int]:
-        scores = row["outcome"]["scores"]
-        proper = scores.get("log_loss", scores.get("rmse", 0.0))
-        return -sign * row["value"], proper, row["number"]
 
-    return sorted((row for row in rows if row["state"] == "complete"), key=rank)
+def _rank(row: Row, sign: int) -> tuple[float, float, int]:
+    scores = row["outcome"]["scores"]
+    proper = scores.get("log_loss", scores.get("rmse", 0.0))
+    return -sign * row["value"], proper, row["number"]
 
 
 def kept(rows: Sequence[Row], direction: str, budget_bytes: float) -> set[int]:
@@ -33,3 +34,31 @@ def kept(rows: Sequence[Row], direction: str, budget_bytes: float) -> set[int]:
             break
         numbers.add(row["number"])
     return numbers
+
+
+class Standing:
+    """The best trials of a search that goes on: what `kept` says of all of them, without looking at all again."""
+
+    def __init__(self, rows: Iterable[Row], direction: str, budget_bytes: float) -> None:
+        self._direction, self._budget_bytes = direction, budget_bytes
+        self._sign = 1 if direction == "maximize" else -1
+        self._best = ranked(list(rows), direction)[:MOST]
+
+    @property
+    def best(self) -> float | None:
+        """The best value so far."""
+        return self._best[0]["value"] if self._best else None
+
+    def add(self, row: Row) -> None:
+        """A trial that is complete."""
+        insort(self._best, row, key=lambda one: _rank(one, self._sign))
+        del self._best[MOST:]
+
+    def kept(self, more: Sequence[Row] = ()) -> set[int]:
+        """The trials whose rows stay on disk, once those in `more` are among them."""
+        numbers = {row["number"] for row in more}
+        return kept(
+            [*more, *(row for row in self._best if row["number"] not in numbers)],
+            self._direction,
+            self._budget_bytes,
+        )

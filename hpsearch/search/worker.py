@@ -20,6 +20,7 @@ from hpsearch.folder import Folder
 from hpsearch.pack import probe as probing
 from hpsearch.pack.probe import Probe
 from hpsearch.pack.train import Settings
+from hpsearch.search.actors import Ask, ask
 from hpsearch.search.legs import Work, run_leg, watched
 from hpsearch.search.messages import Failure, Outcome, StaleLaunchError, words
 from hpsearch.search.packing import Leg
@@ -48,8 +49,8 @@ class LegTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any], work: Work, arrays: Any, ledger: Any, mark: Mark, files: Any) -> None:
         ignore_ctrl_c()
         die_with_parent()
-        self.relay = Relay(mark, lambda method, *given: ray.get(getattr(files, method).remote(*given)))
-        self.work, self.ledger = replace(work, root=str(self.relay.folder.root)), ledger
+        self.relay = Relay(mark, ask(files))
+        self.work, self.ledger = replace(work, root=str(self.relay.folder.root)), ask(ledger)
         if work.metric is not None:
             work.metric.register()
         self.arrays: Arrays = ray.get(arrays) if isinstance(arrays, ray.ObjectRef) else arrays
@@ -70,7 +71,7 @@ class LegTrainable(tune.Trainable):
                 shapes, workers = config["shapes"], config["workers"]
                 return {"probes": _probe_shapes(shapes, self.work, self.arrays, workers, config["budget_s"])}
             else:
-                while ray.get(self.ledger.awaits_plan.remote()):
+                while self.ledger("awaits_plan"):
                     time.sleep(_POLL_S)
         except StaleLaunchError:
             raise
@@ -80,7 +81,7 @@ class LegTrainable(tune.Trainable):
 
     def _run(self, leg: Leg, params: Sequence[Mapping[str, Any]]) -> None:
         launch = self.config["launch"]
-        if not ray.get(self.ledger.start.remote(launch, leg.leg, leg.trials)):
+        if not self.ledger("start", launch, leg.leg, leg.trials):
             return
         relay, folder = self.relay, self.relay.folder
         relay.fetch(folder.rows(number) for number in (leg.leg, *leg.after))
@@ -92,14 +93,14 @@ class LegTrainable(tune.Trainable):
             if self.work.objective is not None:
                 for trial in leg.trials:
                     relay.send(folder.trial(trial))
-        ray.get(self.ledger.report.remote(launch, leg.leg, outcomes))
+        self.ledger("report", launch, leg.leg, outcomes)
 
 
 @dataclass(frozen=True)
 class _Telling:
     """Tells the ledger how a leg goes."""
 
-    ledger: Any
+    ledger: Ask
     launch: int
     leg: int
     relay: Relay
@@ -108,10 +109,10 @@ class _Telling:
         self.relay.send(path)
 
     def beat(self, share: float) -> bool:
-        return bool(ray.get(self.ledger.beat.remote(self.launch, self.leg, share)))
+        return bool(self.ledger("beat", self.launch, self.leg, share))
 
     def kept(self, outcomes: Mapping[int, Outcome]) -> set[int]:
-        found: set[int] = ray.get(self.ledger.kept.remote(self.launch, outcomes))
+        found: set[int] = self.ledger("kept", self.launch, outcomes)
         return found
 
 

@@ -130,5 +130,38 @@ def test_optuna_itself_reads_the_journal(path: Path) -> None:
     study = optuna.load_study(study_name="study", storage=JournalStorage(JournalFileBackend(str(path))))
     assert study.best_trial.number == 1
     assert study.best_params == {"lr": pytest.approx(2e-3)}
+    assert [trial.distributions for trial in study.trials] == [LR] * 3
     assert direction(path, "study") == "maximize"
     assert all(isinstance(json.loads(line), dict) for line in path.read_text().splitlines())
+
+
+def test_what_is_seen_of_a_run_is_what_its_journal_says(path: Path) -> None:
+    ledger = opened(path)
+    launch = ledger.begin(entries(6))
+    ledger.start(launch, 0, [0, 1, 2, 3])
+    ledger.report(launch, 0, {0: outcome(0.5), 1: outcome(0.8), 2: Outcome(None, {}, None, 1, 0.1, 0, "nan")})
+    assert (ledger.view().count("running"), ledger.view().count("waiting")) == (1, 2)
+    ledger.rest()
+    assert (ledger.view().count("running"), ledger.view().count("waiting")) == (0, 3)
+
+    def seen(one: Ledger) -> tuple[object, ...]:
+        view = one.view()
+        return (
+            view.count("complete"),
+            view.count("failed"),
+            view.count("waiting"),
+            view.total,
+            view.best,
+            one.worth(),
+        )
+
+    assert seen(ledger) == (2, 1, 3, 6, 0.8, ({0, 1}, {3, 4, 5}))
+    del ledger
+    assert seen(opened(path)) == (2, 1, 3, 6, 0.8, ({0, 1}, {3, 4, 5}))
+
+
+def test_a_resumed_launch_enters_only_what_is_new(path: Path) -> None:
+    opened(path).begin(entries(3))
+    ledger = opened(path)
+    ledger.begin(entries(5)[3:], first=3)
+    assert [row["params"]["lr"] for row in read(path, "study")] == [entry.params["lr"] for entry in entries(5)]

@@ -45,18 +45,17 @@ def test_a_row_lies_with_the_last_leg_that_has_it(folder: Folder) -> None:
 
 
 def test_a_sweep_keeps_each_row_once(folder: Folder) -> None:
-    Shelf.look(folder).sweep(ROWS, *WORTH, running=())
+    Shelf.look(folder).sweep({0, 1, 2, 3}, set(), running=())
     assert [head.stored for head in Shelf.look(folder).heads.values()] == [set(), {0, 1}, {2, 3}]
 
 
 def test_a_sweep_leaves_running_legs_and_unfinished_trials_alone(folder: Folder) -> None:
-    waiting = [*ROWS[:3], {**ROWS[3], "state": "waiting", "value": None, "outcome": None}]
-    Shelf.look(folder).sweep(waiting, "minimize", 1.0, running=[1])
+    Shelf.look(folder).sweep(set(), {3}, running=[1])
     assert [head.stored for head in Shelf.look(folder).heads.values()] == [{0, 1, 2, 3}, {0, 1}, {2, 3}]
 
 
 def test_a_row_whose_file_is_gone_is_lost_though_the_leg_that_was_split_has_its_record(folder: Folder) -> None:
-    Shelf.look(folder).sweep(ROWS, *WORTH, running=())
+    Shelf.look(folder).sweep({0, 1, 2, 3}, set(), running=())
     assert Shelf.look(folder).lost(ROWS, *WORTH) == set()
     folder.rows(1).unlink()
     assert Shelf.look(folder).lost(ROWS, *WORTH) == {0, 1}
@@ -68,7 +67,7 @@ def test_a_row_that_the_split_leg_still_has_is_not_lost(folder: Folder) -> None:
 
 
 def test_a_row_that_was_not_worth_its_place_is_not_lost_when_there_is_more(folder: Folder) -> None:
-    Shelf.look(folder).sweep(ROWS, "minimize", 1.0, running=())
+    Shelf.look(folder).sweep({0}, set(), running=())
     assert Shelf.look(folder).rows() == {0: 1}
     assert Shelf.look(folder).lost(ROWS, *WORTH) == set()
 
