@@ -32,7 +32,7 @@ from hpsearch.search.objective import run_objective
 from hpsearch.search.outcomes import outcomes
 from hpsearch.search.packing import Leg
 
-_BEAT_S = 0.5
+_STORE_S = 0.5  # at least, from one store of a function's rows to the next
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Work:
     metric: Own | None = None  # of the user's own
     objective: Reference | None = None  # a training function of the user's own
     test_rows: np.ndarray | None = None  # the test part's targets, for the shape of its predictions
+    beat_s: float = 0.5  # from one beat of a leg to the next
 
 
 class Listener(Protocol):
@@ -92,7 +93,7 @@ def run_leg(
                 checkpoint.store(path, [*over, *pack.states()], about)
                 listener.stored(path)
 
-            pace = _Pace(listener.beat, alive, store, work.checkpoint_s, log)
+            pace = _Pace(listener.beat, alive, store, work, log)
             pack.train(on_epoch=pace.on_epoch)
             log.info("trained %d row-epochs", pace.row_epochs)
             states = [*over, *pack.states()]
@@ -132,7 +133,7 @@ def _called(
         if now >= due:  # what was reported is not lost with the process, in a twentieth of the time at most
             checkpoint.store(folder.rows(leg.leg), [state], asdict(leg))
             listener.stored(folder.rows(leg.leg))
-            due = time.monotonic() + max(_BEAT_S, 20 * (time.monotonic() - now))
+            due = time.monotonic() + max(_STORE_S, 20 * (time.monotonic() - now))
         return listener.beat(0.5)  # nobody knows how far it is
 
     if not state.record.ended:
@@ -214,17 +215,17 @@ def watched(path: Path, limit_s: float | None) -> Iterator[Callable[[], None]]:
 
 
 class _Pace:
-    """What happens after an epoch: a sign of life, in long legs a checkpoint, at most twice a second a beat."""
+    """What happens after an epoch: a sign of life, in long legs a checkpoint, from time to time a beat."""
 
     def __init__(
         self,
         beat: Callable[[float], bool],
         alive: Callable[[], None],
         store: Callable[[], None],
-        checkpoint_s: float,
+        work: Work,
         log: logging.Logger,
     ) -> None:
-        self._beat, self._alive, self._store, self._checkpoint_s, self._log = beat, alive, store, checkpoint_s, log
+        self._beat, self._alive, self._store, self._work, self._log = beat, alive, store, work, log
         self._stored = self._beaten = time.monotonic()
         self.row_epochs = 0  # trained in this attempt
 
@@ -232,11 +233,11 @@ class _Pace:
         self._alive()
         self.row_epochs += len(pack.records)
         now = time.monotonic()
-        if now - self._stored >= self._checkpoint_s:
+        if now - self._stored >= self._work.checkpoint_s:
             self._store()
             self._stored = time.monotonic()
             self._log.info("stored after %d row-epochs", self.row_epochs)
-        if now - self._beaten < _BEAT_S:
+        if now - self._beaten < self._work.beat_s:
             return True
         self._beaten = now
         records = [*pack.records, *(state.record for state in pack.done)]

@@ -33,6 +33,8 @@ from hpsearch.search.worker import LegTrainable
 _POLL_S = 0.2
 _STAGED = 2  # legs a worker that Tune is given: it ends an actor for which no leg is waiting
 _SWEEP_S = 60.0
+_BEAT_S = 0.5  # from one beat of a leg to the next, where there are few workers
+_BEATS_A_SECOND = 200  # of all workers together: a tenth of what the ledger's actor can hear
 _GRACE_S = 6.0  # that legs have to store their rows after Ctrl-C
 
 
@@ -168,7 +170,7 @@ class _Fit(threading.Thread):
         root = str(job.folder.root.resolve())
         work = Work(
             root, job.seed, job.net, job.device, job.evaluate, job.checkpoint_s, job.hang_s, job.metric,
-            job.objective, job.test_y,
+            job.objective, job.test_y, max(_BEAT_S, job.workers / _BEATS_A_SECOND),
         )  # fmt: skip
         arrays = ray.put(job.arrays)  # once; workers on a machine share it without copying
         trainable = tune.with_parameters(
