@@ -102,7 +102,6 @@ def real(trials: int, rows: int, workers: int, trial_s: float) -> dict[str, floa
     with tempfile.TemporaryDirectory(prefix="scale-") as place:
         job = job_of(Path(place), trials, rows, workers)
         with cluster(workers):
-            ray.get([ray.remote(abs).remote(1) for _ in range(workers)])
             seen = Seen()
             began, used = time.monotonic(), time.process_time()
             assert runner.run(job, None, seen, Idle)
