@@ -1,20 +1,23 @@
 """Run folders in an object store, or wherever else fsspec reaches: `storage: {path: s3://bucket/runs}`.
 
 A launch works in a folder of its own machine, since journals and locks need a disk. What the store has is brought
-there first; what is new is brought back once a minute and at the end, a run's summary last of all.
+there first; what is new is brought back once a minute and at the end, a run's summary last of all. Beside a run's
+files the store has their hashes.
 """
 
 import hashlib
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hpsearch.errors import UserError
+from hpsearch.errors import RunError, UserError
 
 _EVERY_S = 60.0
 _LAST = ("summary.json",)
+_HASHES = ".hashes.json"
 _STAYS = (".lock",)  # and what begins with a dot: half-written files
 
 
@@ -45,16 +48,20 @@ class Store:
             raise UserError(f"{place}: storage.path: {url}: {error}") from None
         self._root, self._url, self._place = f"{root.rstrip('/')}/{name}", url, place
         self._seen: dict[str, tuple[int, int]] = {}
+        self._hashes: dict[str, str] = {}
 
     def fetch(self, folder: Path) -> int:
         """Brings here what the store has and this machine has not; gives how many files.
 
         Raises:
             UserError: the store cannot be read.
+            RunError: a file is not what its hash says.
         """
         try:
             self._files.invalidate_cache()
             found = self._files.find(self._root) if self._files.exists(self._root) else []
+            found = [path for path in found if not str(path).endswith(f"/{_HASHES}")]
+            self._hashes = json.loads(self._files.cat_file(f"{self._root}/{_HASHES}")) if found else {}
         except Exception as error:  # of as many kinds as there are stores
             raise UserError(f"{self._place}: storage.path: {self._url} cannot be read: {_words(error)}") from None
         count, ledger = 0, folder / "ledger.journal"
@@ -68,6 +75,8 @@ class Store:
                 continue
             own.parent.mkdir(parents=True, exist_ok=True)
             self._files.get_file(path, str(own))
+            if name in self._hashes and _hash(own) != self._hashes[name]:
+                raise RunError(f"{self._place}: storage.path: {path} is not what its hash says")
             self._seen[name] = _state(own)
             count += 1
         return count
@@ -75,21 +84,30 @@ class Store:
     def push(self, folder: Path) -> int:
         """Brings to the store what is new here, and removes what is gone; gives how many files it brought."""
         here = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if _travels(path)}
-        order = sorted(here, key=lambda name: name in _LAST)
-        count = 0
-        for name in order:
-            try:
-                state = _state(here[name])
-                if self._seen.get(name) != state:
-                    self._files.makedirs(f"{self._root}/{name}".rpartition("/")[0], exist_ok=True)
-                    self._files.put_file(str(here[name]), f"{self._root}/{name}")
-                    self._seen[name], count = state, count + 1
-            except FileNotFoundError:  # replaced while it was read: the next time
-                continue
-        for name in set(self._seen) - set(here):
+        gone = set(self._seen) - set(here)
+        new = sorted((name for name in here if self._is_new(here[name], name)), key=lambda name: name in _LAST)
+        for name in new:
+            with suppress(FileNotFoundError):  # replaced while it was read: the next time
+                self._put(here[name], name)
+        for name in gone:
             self._files.rm_file(f"{self._root}/{name}")
-            del self._seen[name]
-        return count
+            del self._seen[name], self._hashes[name]
+        if new or gone:
+            self._files.pipe_file(f"{self._root}/{_HASHES}", json.dumps(self._hashes).encode())
+        return len(new)
+
+    def _is_new(self, path: Path, name: str) -> bool:
+        try:
+            return self._seen.get(name) != _state(path)
+        except FileNotFoundError:
+            return False
+
+    def _put(self, path: Path, name: str) -> None:
+        """A file as it is at one moment, though a journal may grow meanwhile."""
+        state, data = _state(path), path.read_bytes()
+        self._files.makedirs(f"{self._root}/{name}".rpartition("/")[0], exist_ok=True)
+        self._files.pipe_file(f"{self._root}/{name}", data)
+        self._seen[name], self._hashes[name] = state, hashlib.sha256(data).hexdigest()
 
 
 @contextmanager
@@ -127,6 +145,11 @@ def _travels(path: Path) -> bool:
 def _state(path: Path) -> tuple[int, int]:
     found = path.stat()
     return found.st_size, found.st_mtime_ns
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _words(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.errors import UserError
+from hpsearch.errors import RunError, UserError
 from hpsearch.storage import Store, is_url, kept, place_of
 
 
@@ -51,6 +51,13 @@ def test_a_run_that_went_on_elsewhere_takes_the_place_of_the_older_one(
     elsewhere.push(tmp_path / "other")
     assert Store(f"file://{tmp_path}/store", "s", "s.yaml").fetch(run) == 2
     assert (run / "ledger.journal").read_text() == "one\ntwo\n"
+
+
+def test_a_file_that_was_altered_there_is_refused(store: Store, run: Path, tmp_path: Path) -> None:
+    store.push(run)
+    (tmp_path / "store" / "s" / "rows" / "0").write_bytes(b"rox")
+    with pytest.raises(RunError, match=r"rows/0 is not what its hash says"):
+        Store(f"file://{tmp_path}/store", "s", "s.yaml").fetch(tmp_path / "other")
 
 
 def test_it_is_brought_there_however_the_launch_ends(store: Store, run: Path, tmp_path: Path) -> None:

@@ -2,85 +2,103 @@
 
     python -m hpsearch.cluster.handing RUNS STUDY
 
-A line is JSON: first every file with its size and hash, then the files' bytes in parts, in base64, then the end.
+A line is JSON: of each file its name, its bytes in parts, in base64, and then its hash; last of all how many files
+there were. A file is read once, so that one that a running search replaces arrives as it was before or after.
 """
 
 import base64
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from hpsearch.errors import RunError
 from hpsearch.storage import place_of
 
-_PART = 12_000  # bytes of a line
+_PART = 12_000  # bytes of a line: Ray cuts off lines that are longer than 20,000 letters
 _OURS = "hpsearch-run "  # begins each line: other lines, such as warnings, are none of it
 _NOT_HANDED = (".lock",)
 
 
 def hand(root: Path, say: Callable[[str], None]) -> None:
     """Says a run folder's files."""
-    files = [path for path in sorted(root.rglob("*")) if path.is_file() and path.name not in _NOT_HANDED]
 
     def line(**entry: Any) -> None:
         say(_OURS + json.dumps(entry))
 
-    listed = [{"name": str(path.relative_to(root)), **_digest(path)} for path in files]
-    line(files=listed)
-    for number, path in enumerate(files):
-        with path.open("rb") as file:
-            while part := file.read(_PART):
-                line(file=number, part=base64.b64encode(part).decode("ascii"))
-    line(end=len(files))
-
-
-def take(lines: Iterable[str], root: Path) -> int:
-    """Writes the files of a run folder from the lines that say them; gives how many.
-
-    Raises:
-        RunError: the lines end early, or a file is not what its hash says.
-    """
-    listed: list[dict[str, Any]] | None = None
-    ended = False
-    for text in lines:
-        if not text.startswith(_OURS):
+    count = 0
+    for path in sorted(root.rglob("*")):
+        if path.name in _NOT_HANDED or not path.is_file():
             continue
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:  # the search is done with it
+            continue
+        with file:
+            line(file=str(path.relative_to(root)))
+            digest = hashlib.sha256()
+            while part := file.read(_PART):
+                digest.update(part)
+                line(part=base64.b64encode(part).decode("ascii"))
+            line(sha256=digest.hexdigest())
+        count += 1
+    line(end=count)
+
+
+class Arriving:
+    """The files of a run folder, written as the lines come that say them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._name, self._digest = "", hashlib.sha256()
+        self._out: BinaryIO | None = None
+        self._count, self._end = 0, -1
+
+    def line(self, text: str) -> None:
+        """
+        Raises:
+            RunError: a file is not what its hash says.
+        """
+        if not text.startswith(_OURS):
+            return
         entry = json.loads(text.removeprefix(_OURS))
-        if "files" in entry:
-            listed = entry["files"]
-            for file in listed or ():
-                place = _inside(root, file["name"])
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(b"")
-        elif "part" in entry and listed is not None:
-            with _inside(root, listed[entry["file"]]["name"]).open("ab") as out:
-                out.write(base64.b64decode(entry["part"]))
-        ended |= "end" in entry
-    if listed is None or not ended:
-        raise RunError("what the cluster sent ended early; pull again")
-    for file in listed:
-        if _digest(root / file["name"]) != {"bytes": file["bytes"], "sha256": file["sha256"]}:
-            raise RunError(f"{file['name']}: is not what the cluster has; pull again")
-    return len(listed)
+        if "file" in entry:
+            self._name, self._digest = entry["file"], hashlib.sha256()
+            place = (self._root / self._name).resolve()
+            if not place.is_relative_to(self._root.resolve()):
+                raise RunError(f"{self._name}: leads out of the run folder")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self._close()
+            self._out = place.open("wb")
+        elif "part" in entry and self._out is not None:
+            part = base64.b64decode(entry["part"])
+            self._out.write(part)
+            self._digest.update(part)
+        elif "sha256" in entry:
+            self._close()
+            if self._digest.hexdigest() != entry["sha256"]:
+                raise RunError(f"{self._name}: is not what the cluster has; pull again")
+            self._count += 1
+        elif "end" in entry:
+            self._end = entry["end"]
 
+    def whole(self) -> int:
+        """How many files there are, all of which have arrived.
 
-def _inside(root: Path, name: str) -> Path:
-    place = (root / name).resolve()
-    if not place.is_relative_to(root.resolve()):
-        raise RunError(f"{name}: leads out of the run folder")
-    return place
+        Raises:
+            RunError: the lines ended early.
+        """
+        self._close()
+        if self._count != self._end:
+            raise RunError("what the cluster sent ended early; pull again")
+        return self._count
 
-
-def _digest(path: Path) -> dict[str, Any]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            digest.update(part)
-            size += len(part)
-    return {"bytes": size, "sha256": digest.hexdigest()}
+    def _close(self) -> None:
+        if self._out is not None:
+            self._out.close()
+            self._out = None
 
 
 def main() -> None:

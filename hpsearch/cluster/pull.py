@@ -1,15 +1,17 @@
-"""Fetches the run folder of a study on a cluster: a second job there says its files."""
+"""Fetches the run folder of a study on a cluster: from its store, or from what a second job there says."""
 
+import asyncio
 import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hpsearch import storage
 from hpsearch.cluster import jobs
-from hpsearch.cluster.handing import take
+from hpsearch.cluster.handing import Arriving
 from hpsearch.cluster.server import asked
 from hpsearch.errors import RunError, UserError
 
@@ -33,15 +35,24 @@ def pull(client: Any, id_: str, to: Path, note: Callable[[str], None]) -> Path:
     with tempfile.TemporaryDirectory(dir=to, prefix=f".{job.study}.") as beside:
         found = Path(beside) / job.study
         found.mkdir()
-        take(_lines(client, job), found)
+        if not (storage.is_url(job.runs) and _from_store(job, found, note)):
+            _from_job(client, job, found)
         if place.exists():
             shutil.rmtree(place)
         found.rename(place)
     return place
 
 
-def _lines(client: Any, job: jobs.Job) -> Iterator[str]:
-    """What the job that says the files prints."""
+def _from_store(job: jobs.Job, to: Path, note: Callable[[str], None]) -> bool:
+    """Whether the store could be reached from here, and had the run."""
+    try:
+        return storage.Store(job.runs, job.study, "pull").fetch(to) > 0
+    except UserError as error:
+        note(f"{error}; it is fetched from the cluster's head instead")
+        return False
+
+
+def _from_job(client: Any, job: jobs.Job, to: Path) -> None:
     address = client.get_address()
     command = ["python", "-m", "hpsearch.cluster.handing", job.runs, job.study]
     id_ = asked(
@@ -51,12 +62,24 @@ def _lines(client: Any, job: jobs.Job) -> Iterator[str]:
         ),
     )
     try:
+        while jobs.job(client, id_).status == "PENDING":
+            time.sleep(_POLL_S)
+        arriving, last = Arriving(to), ""
+
+        async def read() -> None:
+            nonlocal last
+            rest = ""
+            async for text in client.tail_job_logs(id_):
+                *lines, rest = (rest + text).split("\n")
+                for line in lines:
+                    arriving.line(line)
+                    last = line.strip() or last
+
+        asked(address, lambda: asyncio.run(read()))
         while (ended := jobs.job(client, id_)).status not in jobs.ENDED:
             time.sleep(_POLL_S)
-        said = asked(address, lambda: client.get_job_logs(id_))
         if ended.status != "SUCCEEDED":
-            reason = next((line for line in said.splitlines()[::-1] if line.strip()), ended.message)
-            raise RunError(f"job {job.id}: {reason[:500]}")
-        yield from said.splitlines()
+            raise RunError(f"job {job.id}: {(last or ended.message)[:500]}")
+        arriving.whole()
     finally:
         asked(address, lambda: client.delete_job(id_))

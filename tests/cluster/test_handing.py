@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpsearch.cluster.handing import hand, take
+from hpsearch.cluster.handing import Arriving, hand
 from hpsearch.errors import RunError
 
 
@@ -20,6 +20,13 @@ def lines(tmp_path: Path) -> list[str]:
     said = ["a warning of somebody's"]
     hand(root, said.append)
     return said
+
+
+def take(lines: list[str], root: Path) -> int:
+    arriving = Arriving(root)
+    for line in lines:
+        arriving.line(line)
+    return arriving.whole()
 
 
 def test_every_file_arrives(lines: list[str], tmp_path: Path) -> None:
