@@ -107,7 +107,12 @@ class Reference:
         Raises:
             UserError: it cannot be imported.
         """
-        return find(self.spec, self.base, where).load(where)
+        return find(self.spec, at_hand(self.base), where).load(where)
+
+
+def at_hand(base: Path) -> Path:
+    """The study's folder as a worker has it: on another node Ray has put what it needs where workers work."""
+    return base if base.is_dir() else Path.cwd()
 
 
 def is_code(name: str) -> bool:

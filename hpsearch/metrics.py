@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hpsearch.code import find, is_code
+from hpsearch.code import at_hand, find, is_code
 
 
 def accuracy(logp_KNC: Tensor, target_N: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ class Own:
         if not is_code(self.spec):
             METRICS[self.spec] = Metric(None, "any", self.direction)
             return
-        function = find(self.spec, self.base, "search.metric").load("search.metric")
+        function = find(self.spec, at_hand(self.base), "search.metric").load("search.metric")
 
         def score(prediction_K: Tensor, target: Tensor) -> Tensor:
             rows = prediction_K.exp() if prediction_K.dim() == 3 else prediction_K

@@ -47,10 +47,11 @@ def launch(
         KeyboardInterrupt: it was stopped; launching again goes on.
     """
     if address is not None:
+        from hpsearch.cluster.parcel import beside_the_driver
         from hpsearch.search.cluster import joined
 
-        load_study(path)  # before anything is joined, which takes seconds
-        with joined(address) as capacity:
+        study = load_study(path)  # before anything is joined, which takes seconds
+        with beside_the_driver(path, study) as code, joined(address, code) as capacity:
             return _launch(path, runs, overrides, plan, reporter, skip_checks, capacity)
     return _launch(path, runs, overrides, plan, reporter, skip_checks, None)
 

@@ -1,8 +1,11 @@
 """What travels to a cluster with a study: its file, its own code, and the data that lie beside it."""
 
+import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from hpsearch.study import Study
 
 LIMIT = 100e6  # bytes: a parcel goes through the memory of the cluster's head
 _SHOWN = 5
+_IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # which Ray sets for what a job starts
 _NEVER = (".gitignore", ".git", ".venv", "__pycache__")  # Ray would leave out what a .gitignore names
 
 
@@ -59,6 +63,21 @@ def pack(path: Path, study: Study, limit: float = LIMIT) -> Parcel:
     return parcel
 
 
+@contextmanager
+def beside_the_driver(path: Path, study: Study) -> Iterator[Path | None]:
+    """A folder that Ray takes to a cluster's nodes, where the study has code of its own; else None.
+
+    A job's folder is taken there already.
+    """
+    root = path.resolve().parent
+    if _IN_A_JOB in os.environ or not any(_own_code(path, study, root)):
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="hpsearch-") as place:
+        pack(path, study).copy_to(Path(place))
+        yield Path(place)
+
+
 def _named(path: Path, study: Study, root: Path) -> Iterator[Path]:
     """The files that a study names, from its folder."""
     data = study.data
@@ -69,11 +88,15 @@ def _named(path: Path, study: Study, root: Path) -> Iterator[Path]:
     for key, name in files.items():
         if name and not is_code(name) and not Path(name).is_absolute():
             yield from _inside(root, name, f"{path}: {key}")
+    yield from _own_code(path, study, root)
+
+
+def _own_code(path: Path, study: Study, root: Path) -> Iterator[Path]:
     codes = {
         "net": study.net,
         "objective": study.objective,
         "search.metric": study.search.metric,
-        "data.source": data.source,
+        "data.source": study.data.source,
     }
     for key, spec in codes.items():
         if spec and is_code(spec) and not spec.startswith("sklearn:"):

@@ -64,7 +64,7 @@ class Net:
         """
         if self.name in NETS:
             return NETS[self.name]
-        function = code.find(self.name, self.base, "net").load("net")
+        function = code.find(self.name, code.at_hand(self.base), "net").load("net")
         return own.factory(function, self.name, self.takes)
 
 

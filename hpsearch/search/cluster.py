@@ -6,6 +6,7 @@ import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hpsearch.capacity import Capacity
 from hpsearch.errors import UserError
@@ -22,10 +23,10 @@ _SETTINGS = {
 
 
 @contextmanager
-def joined(address: str) -> Iterator[Capacity]:
+def joined(address: str, code: Path | None = None) -> Iterator[Capacity]:
     """Joins a Ray cluster that is there, of which this process is then a driver; gives what it has.
 
-    `address`: `auto` on one of its nodes, else `host:port` of its head.
+    `address`: `auto` on one of its nodes, else `host:port` of its head. `code`: a folder that its nodes get.
 
     Raises:
         UserError: there is none, or it asks for a token.
@@ -34,7 +35,13 @@ def joined(address: str) -> Iterator[Capacity]:
     import ray
 
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
+        ray.init(
+            address=address,
+            runtime_env=None if code is None else {"working_dir": str(code)},
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+        )
     except Exception as error:  # of many kinds: no cluster, another version, no token
         said = " ".join(str(error).split())[:300]
         raise UserError(f"--address: {address}: cannot join a Ray cluster there: {said}") from None
