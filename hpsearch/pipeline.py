@@ -47,9 +47,10 @@ def launch(
         KeyboardInterrupt: it was stopped; launching again goes on.
     """
     if address is not None:
-        from hpsearch.cluster.parcel import beside_the_driver
+        from hpsearch.cluster.parcel import beside_the_driver, refuse_another_version
         from hpsearch.search.cluster import joined
 
+        refuse_another_version()
         study = load_study(path)  # before anything is joined, which takes seconds
         with beside_the_driver(path, study) as code, joined(address, code) as capacity:
             return _launch(path, runs, overrides, plan, reporter, skip_checks, capacity)

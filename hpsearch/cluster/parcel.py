@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from hpsearch.code import family, find, is_code
@@ -14,6 +15,7 @@ from hpsearch.errors import UserError
 from hpsearch.study import Study
 
 LIMIT = 100e6  # bytes: a parcel goes through the memory of the cluster's head
+SENDER = "HPSEARCH_SENT_BY"  # in a job's environment: the version that sent it
 _SHOWN = 5
 _IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # which Ray sets for what a job starts
 _NEVER = (".gitignore", ".git", ".venv", "__pycache__")  # Ray would leave out what a .gitignore names
@@ -76,6 +78,18 @@ def beside_the_driver(path: Path, study: Study) -> Iterator[Path | None]:
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as place:
         pack(path, study).copy_to(Path(place))
         yield Path(place)
+
+
+def refuse_another_version() -> None:
+    """
+    Raises:
+        UserError: what came here was sent by another version of hpsearch, which may draw other trials.
+    """
+    ours, theirs = version("hpsearch"), os.environ.get(SENDER)
+    if theirs not in (None, ours):
+        raise UserError(
+            f"the cluster has hpsearch {ours}, and this study was sent by {theirs}: install the same on both"
+        )
 
 
 def _named(path: Path, study: Study, root: Path) -> Iterator[Path]:

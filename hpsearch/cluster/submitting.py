@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.cluster.jobs import Job, job
-from hpsearch.cluster.parcel import Parcel, pack
+from hpsearch.cluster.parcel import SENDER, Parcel, pack
 from hpsearch.cluster.server import asked
 from hpsearch.errors import RunError, UserError
 from hpsearch.prepared import Overrides
@@ -87,7 +87,10 @@ def send(client: Any, sent: Sent) -> Job:
                 client.get_address(),
                 lambda: client.submit_job(
                     entrypoint=shlex.join([*command, *sent.options]),
-                    runtime_env={"working_dir": place, "env_vars": {"PYTHONUNBUFFERED": "1"}},
+                    runtime_env={
+                        "working_dir": place,
+                        "env_vars": {"PYTHONUNBUFFERED": "1", SENDER: about["hpsearch"]},
+                    },
                     metadata=about,
                     submission_id=f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}",
                 ),

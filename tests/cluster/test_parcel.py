@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.cluster.parcel import pack
+from hpsearch.cluster.parcel import SENDER, beside_the_driver, pack, refuse_another_version
 from hpsearch.errors import UserError
 from hpsearch.study import load_study
 
@@ -84,3 +84,24 @@ def test_data_that_cannot_travel_are_refused(source: str, said: str, folder: Pat
 def test_data_by_an_absolute_path_are_the_clusters(folder: Path) -> None:
     (folder / "s.yaml").write_text(STUDY.replace("data.csv", "/data/of/the/cluster.csv"))
     assert names(folder) == ["my_nets.py", "parts/layers.py", "s.yaml"]
+
+
+def test_own_code_goes_along_with_a_driver_that_is_no_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "s.yaml"
+    with beside_the_driver(path, load_study(path)) as place:
+        assert (place / "my_nets.py").read_bytes() == (folder / "my_nets.py").read_bytes()
+    assert not place.exists()
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    with beside_the_driver(path, load_study(path)) as place:
+        assert place is None
+    monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR")
+    path.write_text(STUDY.replace("my_nets:build", "mlp"))
+    with beside_the_driver(path, load_study(path)) as place:
+        assert place is None
+
+
+def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_another_version()
+    monkeypatch.setenv(SENDER, "0.0.1")
+    with pytest.raises(UserError, match=r"this study was sent by 0\.0\.1"):
+        refuse_another_version()
