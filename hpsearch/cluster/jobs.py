@@ -15,6 +15,10 @@ _AGAIN_S = (1, 2, 5, 10, 30)  # from one attempt to reach a server that is gone 
 _GIVEN_UP = 20  # attempts, some eight minutes
 
 
+class UnknownJobError(UserError):
+    """The cluster has no job of this name."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A study on a cluster. `runs`: the folder there in which its run folder is made."""
@@ -54,7 +58,7 @@ def job(client: Any, id_: str) -> Job:
     """One of them.
 
     Raises:
-        UserError: the cluster knows none of this name.
+        UnknownJobError: the cluster knows none of this name.
     """
     try:
         return _job(asked(client.get_address(), lambda: client.get_job_info(id_)))
@@ -62,7 +66,7 @@ def job(client: Any, id_: str) -> Job:
         if "does not exist" not in str(error):
             raise
         known = ", ".join(one.id for one in jobs(client)[:5]) or "none"
-        raise UserError(f"{id_}: the cluster knows no such job; its latest: {known}") from None
+        raise UnknownJobError(f"{id_}: the cluster knows no such job; its latest: {known}") from None
 
 
 def _job(info: Any) -> Job:
@@ -92,8 +96,10 @@ def follow(client: Any, id_: str, show: Callable[[str], None], note: Callable[[s
     """Shows what a job prints until it ends, through connections that drop; gives how it ended.
 
     Raises:
-        RunError: nobody answers for minutes.
+        UnknownJobError: the cluster knows none of this name.
+        RunError: nobody answers for minutes, or who answers was started anew.
     """
+    job(client, id_)
     log, failed = _Log(client, id_, show), 0
     while True:
         try:
@@ -104,6 +110,11 @@ def follow(client: Any, id_: str, show: Callable[[str], None], note: Callable[[s
                 return found
             failed = 0
             time.sleep(1)  # the log ended and the job did not: it has not begun, or the connection closed early
+        except UnknownJobError as error:
+            raise RunError(
+                f"{id_}: the cluster does not know this job any more: its head was started anew. Where its run "
+                "folder is left, submitting the study again goes on from it"
+            ) from error
         except (UserError, RunError, OSError, RuntimeError) as error:
             failed += 1
             if failed > _GIVEN_UP:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,14 @@ params:
   dropout: {{low: 0, high: 0.3}}
 squeeze: {{ensemble: 3, student: off}}
 resources: {{device: cpu, checkpoint: 1s}}
+"""
+
+NET = """
+from torch import nn
+
+
+def build(input_shape, outputs, width):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, outputs))
 """
 
 
@@ -175,6 +184,53 @@ def test_data_that_the_cluster_has_not(nodes: Nodes, tmp_path: Path) -> None:
     assert found.returncode == 1
     assert "/data/of/nobody.csv" in found.stdout
     assert "Traceback" not in found.stdout + found.stderr
+
+
+def test_own_code_goes_along(nodes: Nodes, tmp_path: Path) -> None:
+    path = write(tmp_path / "study", "own", 8, 3)
+    path.write_text(
+        path.read_text().replace("params:", "net: my_nets:build\nparams:").replace("  dropout", "  # ")
+    )
+    (path.parent / "my_nets.py").write_text(NET)
+    job = submitted(nodes, path)
+    found = ended(nodes, job)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert (trials(pulled(nodes, job, tmp_path / "there"))["state"] == "complete").all()
+    shutil.copytree(path.parent, nodes.place / "by-hand")  # on the head, without a job
+    here = nodes.run(
+        "head", sys.executable, "-m", "hpsearch", "launch", str(nodes.place / "by-hand" / "own.yaml"),
+        "--address", "auto", "--skip-checks", "--runs", str(nodes.place / "home" / "runs"),
+    )  # fmt: skip
+    assert here.returncode == 0, here.stdout + here.stderr
+
+
+def test_too_much_is_refused_before_anything_is_sent(nodes: Nodes, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("name: s\ndata: {source: big.csv, target: y}\n")
+    with (tmp_path / "big.csv").open("wb") as file:
+        file.truncate(150_000_000)
+    found = nodes.hpsearch("submit", str(tmp_path / "s.yaml"), "--address", nodes.address)
+    assert found.returncode == 2
+    assert "150 MB would travel with it, and 100 MB is the most; the largest are big.csv (150 MB)" in found.stderr
+
+
+def test_the_head_goes_while_somebody_follows(nodes: Nodes, tmp_path: Path) -> None:
+    """The last of these tests: nothing is left of the cluster then."""
+    job = submitted(nodes, write(tmp_path / "study", "orphan", 16, 2000))
+    soon = "from hpsearch.cluster import jobs; jobs._AGAIN_S = (0.2,); from hpsearch.cli import main; main()"
+    words = [sys.executable, "-c", soon, "logs", job, "--follow", "--address", nodes.address]
+    client = subprocess.Popen(
+        nodes.command("client", *words), env=nodes.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, cwd=nodes.place,
+    )  # fmt: skip
+    assert client.stdout is not None
+    while "stage: search" not in client.stdout.readline():
+        pass
+    nodes.kill("head")
+    _, said = client.communicate(timeout=120)
+    assert client.returncode == 1
+    assert "the connection is gone" in said
+    assert "the job may well go on" in said
+    assert "Traceback" not in said
 
 
 def _until(nodes: Nodes, job: str, pattern: str, holds: object, timeout_s: float = 120) -> None:
