@@ -78,7 +78,6 @@ def ended(leg: Leg) -> dict[int, Outcome]:
 
 def real(trials: int, rows: int, workers: int, trial_s: float) -> dict[str, float]:
     """A search on a Ray cluster of this machine."""
-    import ray
 
     from hpsearch.search import runner
     from hpsearch.search.cluster import cluster
@@ -120,7 +119,7 @@ class Seen(Quiet):
 
     def __init__(self) -> None:
         self.times: list[float] = []
-        self.ledger_s = self.ledger_mb = 0.0
+        self.ledger_s = self.ledger_mb = self._before_s = 0.0
         self._ledger: psutil.Process | None = None
 
     def progress(self, view: Any) -> None:
@@ -134,7 +133,9 @@ class Seen(Quiet):
         if self._ledger is not None:
             try:
                 times = self._ledger.cpu_times()
-                self.ledger_s, self.ledger_mb = times.user + times.system, self._ledger.memory_info().rss / 1e6
+                used = times.user + times.system
+                self._before_s = self._before_s or used  # its imports
+                self.ledger_s, self.ledger_mb = used - self._before_s, self._ledger.memory_info().rss / 1e6
             except psutil.NoSuchProcess:
                 return
 
