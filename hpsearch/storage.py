@@ -2,7 +2,8 @@
 
 A launch works in a folder of its own machine, since journals and locks need a disk. What the store has is brought
 there first; what is new is brought back once a minute and at the end, a run's summary last of all. Beside a run's
-files the store has their hashes.
+files the store has their hashes: before a file is brought there its new one is added to that which the store has,
+so that files are whole also where a launch was killed in the middle.
 """
 
 import hashlib
@@ -48,7 +49,7 @@ class Store:
             raise UserError(f"{place}: storage.path: {url}: {error}") from None
         self._root, self._url, self._place = f"{root.rstrip('/')}/{name}", url, place
         self._seen: dict[str, tuple[int, int]] = {}
-        self._hashes: dict[str, str] = {}
+        self._hashes: dict[str, list[str]] = {}
 
     def fetch(self, folder: Path) -> int:
         """Brings here what the store has and this machine has not; gives how many files.
@@ -75,7 +76,7 @@ class Store:
                 continue
             own.parent.mkdir(parents=True, exist_ok=True)
             self._files.get_file(path, str(own))
-            if name in self._hashes and _hash(own) != self._hashes[name]:
+            if name in self._hashes and _hash(own, own.stat().st_size) not in self._hashes[name]:
                 raise RunError(f"{self._place}: storage.path: {path} is not what its hash says")
             self._seen[name] = _state(own)
             count += 1
@@ -85,29 +86,39 @@ class Store:
         """Brings to the store what is new here, and removes what is gone; gives how many files it brought."""
         here = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if _travels(path)}
         gone = set(self._seen) - set(here)
-        new = sorted((name for name in here if self._is_new(here[name], name)), key=lambda name: name in _LAST)
-        for name in new:
-            with suppress(FileNotFoundError):  # replaced while it was read: the next time
-                self._put(here[name], name)
+        new: dict[str, tuple[tuple[int, int], str]] = {}
+        for name in sorted(here, key=lambda name: name in _LAST):
+            with suppress(FileNotFoundError):  # it was there a moment ago
+                state = _state(here[name])
+                if state != self._seen.get(name):
+                    new[name] = state, _hash(here[name], state[0])
+        if not new and not gone:
+            return 0
+        self._say_hashes(self._hashes | {name: [*self._hashes.get(name, ()), new[name][1]] for name in new})
+        count = sum(self._put(here[name], name, *new[name]) for name in new)
         for name in gone:
             self._files.rm_file(f"{self._root}/{name}")
             del self._seen[name], self._hashes[name]
-        if new or gone:
-            self._files.pipe_file(f"{self._root}/{_HASHES}", json.dumps(self._hashes).encode())
-        return len(new)
+        self._say_hashes(self._hashes)
+        return count
 
-    def _is_new(self, path: Path, name: str) -> bool:
+    def _put(self, path: Path, name: str, state: tuple[int, int], digest: str) -> bool:
+        """Whether a file is as its hash was said, though a journal may have grown; else it is the next time's."""
         try:
-            return self._seen.get(name) != _state(path)
+            with path.open("rb") as file:
+                data = file.read(state[0])
         except FileNotFoundError:
             return False
-
-    def _put(self, path: Path, name: str) -> None:
-        """A file as it is at one moment, though a journal may grow meanwhile."""
-        state, data = _state(path), path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != digest:
+            return False
         self._files.makedirs(f"{self._root}/{name}".rpartition("/")[0], exist_ok=True)
         self._files.pipe_file(f"{self._root}/{name}", data)
-        self._seen[name], self._hashes[name] = state, hashlib.sha256(data).hexdigest()
+        self._seen[name], self._hashes[name] = state, [digest]
+        return True
+
+    def _say_hashes(self, hashes: dict[str, list[str]]) -> None:
+        self._files.makedirs(self._root, exist_ok=True)
+        self._files.pipe_file(f"{self._root}/{_HASHES}", json.dumps(hashes).encode())
 
 
 @contextmanager
@@ -147,9 +158,14 @@ def _state(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _hash(path: Path) -> str:
+def _hash(path: Path, size: int) -> str:
+    """Of a file's first bytes."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while size > 0 and (part := file.read(min(size, 1 << 20))):
+            digest.update(part)
+            size -= len(part)
+    return digest.hexdigest()
 
 
 def _words(error: BaseException) -> str:

@@ -84,3 +84,32 @@ def test_a_folder_is_its_own_place_and_a_url_has_one() -> None:
     assert place_of("/shared/runs") == Path("/shared/runs")
     assert is_url("s3://bucket/runs")
     assert place_of("s3://bucket/runs") != place_of("s3://bucket/other")
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_a_launch_that_is_killed_while_it_brings_files_leaves_whole_ones(
+    after: int, store: Store, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after so many writes to the store: of the hashes, of each file."""
+    store.push(run)
+    (run / "ledger.journal").write_text("one\ntwo\n")
+    (run / "rows" / "0").write_bytes(b"another row")
+    write, count = store._files.pipe_file, iter(range(9))
+
+    def dies(path: str, data: bytes) -> None:
+        if next(count) == after:
+            raise Killed
+        write(path, data)
+
+    monkeypatch.setattr(store._files, "pipe_file", dies)
+    with pytest.raises(Killed):
+        store.push(run)
+    monkeypatch.undo()
+    there = tmp_path / "other"
+    assert Store(f"file://{tmp_path}/store", "s", "s.yaml").fetch(there) == 2
+    assert (there / "ledger.journal").read_text() in ("one\n", "one\ntwo\n")
+    assert (there / "rows" / "0").read_bytes() in (b"row", b"another row")

@@ -50,6 +50,7 @@ class Work:
     objective: Reference | None = None  # a training function of the user's own
     test_rows: np.ndarray | None = None  # the test part's targets, for the shape of its predictions
     beat_s: float = 0.5  # from one beat of a leg to the next
+    node: str = "this machine"  # where it runs, for its log
 
 
 class Listener(Protocol):
@@ -80,7 +81,7 @@ def run_leg(
     path, about = folder.rows(leg.leg), asdict(leg)
     log = _log(folder.leg_log(leg.leg))
     with watched(folder.hang(leg.leg), work.hang_s) as alive:
-        states = _states(folder, leg, params, arrays, work.objective is not None, log)
+        states = _states(folder, leg, params, arrays, work, log)
         if work.objective is not None:
             states = _called(work, leg, states, arrays, listener, alive, log)
         going = [state for state in states if not state.record.ended]
@@ -147,16 +148,19 @@ def _states(
     leg: Leg,
     params: Sequence[Mapping[str, Any]],
     arrays: Arrays,
-    own: bool,
+    work: Work,
     log: logging.Logger,
 ) -> list[RowState]:
     """The leg's rows, from disk as far as they are there, else at their first epoch."""
     trials = ", ".join(map(str, leg.trials))
     why = " ".join(leg.why.split())  # a plan may come from anybody
-    log.info("leg %d, process %d: trials %s, %s: %s", leg.leg, os.getpid(), trials, leg.forward, why)
+    log.info(
+        "leg %d, process %d on %s: trials %s, %s: %s", leg.leg, os.getpid(), work.node, trials, leg.forward, why
+    )
     found = _stored_states(folder, leg, log)
     if found:
         log.info("%d rows go on from disk", len(found))
+    own = work.objective is not None
     first = [state for t, p in zip(leg.trials, params, strict=True) for state in fresh(t, p, arrays, own)]
     return [found.get(state.record.name) or state for state in first]
 

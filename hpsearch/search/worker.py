@@ -50,7 +50,8 @@ class LegTrainable(tune.Trainable):
         ignore_ctrl_c()
         die_with_parent()
         self.relay = Relay(mark, ask(files))
-        self.work, self.ledger = replace(work, root=str(self.relay.folder.root)), ask(ledger)
+        self.work = replace(work, root=str(self.relay.folder.root), node=ray.util.get_node_ip_address())
+        self.ledger = ask(ledger)
         if work.metric is not None:
             work.metric.register()
         self.arrays: Arrays = ray.get(arrays) if isinstance(arrays, ray.ObjectRef) else arrays
