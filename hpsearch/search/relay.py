@@ -5,6 +5,7 @@ its own node, into which its rows are brought before it begins, and from which t
 are stored, before anybody counts on them.
 """
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -44,6 +45,20 @@ class Files:
         return place
 
 
+def _own_folder(word: str) -> Path:
+    """Of this process; those of others of this node that are gone are removed, which were killed."""
+    place = Path(tempfile.gettempdir())
+    for left in place.glob("hpsearch-relay-*"):
+        pid = left.name.rpartition("-")[2]
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (OSError, ValueError):  # somebody else's
+            continue
+    return place / f"hpsearch-relay-{word}-{os.getpid()}"
+
+
 def _write_bytes(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
@@ -74,14 +89,9 @@ class Relay:
 
     def __init__(self, mark: Mark, call: Ask) -> None:
         self._call = None if mark.is_seen() else call
-        root = mark.root if self._call is None else f"{tempfile.gettempdir()}/hpsearch-{mark.word}"
-        self.folder = Folder(Path(root))
+        self.folder = Folder(Path(mark.root) if self._call is None else _own_folder(mark.word))
         if self._call is not None:
             self.folder.create()
-
-    @property
-    def is_away(self) -> bool:
-        return self._call is not None
 
     def fetch(self, paths: Iterable[Path]) -> None:
         """Brings files here, as far as the run folder has them; what lies here from before goes."""
