@@ -116,7 +116,7 @@ def at_hand(base: Path) -> Path:
 
 
 def is_code(name: str) -> bool:
-    return ":" in name
+    return ":" in name and "://" not in name  # which is a URL
 
 
 def find(spec: str, base: Path, where: str) -> Code:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hpsearch.errors import RunError, UserError
 
+CACHE = Path.home() / ".cache" / "hpsearch"
 _EVERY_S = 60.0
 _LAST = ("summary.json",)
 _HASHES = ".hashes.json"
@@ -30,7 +31,7 @@ def place_of(path: str) -> Path:
     """The folder on this machine for runs with this `storage.path`: the path itself, unless it is a URL."""
     if not is_url(path):
         return Path(path).expanduser()
-    return Path.home() / ".cache" / "hpsearch" / hashlib.sha256(path.encode()).hexdigest()[:16]
+    return CACHE / hashlib.sha256(path.encode()).hexdigest()[:16]
 
 
 class Store:
@@ -64,7 +65,7 @@ class Store:
             found = [path for path in found if not str(path).endswith(f"/{_HASHES}")]
             self._hashes = json.loads(self._files.cat_file(f"{self._root}/{_HASHES}")) if found else {}
         except Exception as error:  # of as many kinds as there are stores
-            raise UserError(f"{self._place}: storage.path: {self._url} cannot be read: {_words(error)}") from None
+            raise UserError(f"{self._place}: storage.path: {self._url} cannot be read: {told(error)}") from None
         count, ledger = 0, folder / "ledger.journal"
         there = next((path for path in found if str(path).endswith("/ledger.journal")), None)
         if there is not None and ledger.exists() and self._files.size(there) > ledger.stat().st_size:
@@ -133,7 +134,7 @@ def kept(store: Store | None, folder: Path, tell: Callable[[str], None]) -> Iter
         try:
             store.push(folder)
         except Exception as error:  # a store that is gone for a while is no reason to end a search
-            tell(f"storage.path: not brought there, and tried again: {_words(error)}")
+            tell(f"storage.path: not brought there, and tried again: {told(error)}")
 
     def from_time_to_time() -> None:
         while not over.wait(_EVERY_S):
@@ -168,5 +169,6 @@ def _hash(path: Path, size: int) -> str:
     return digest.hexdigest()
 
 
-def _words(error: BaseException) -> str:
+def told(error: BaseException) -> str:
+    """A store's error on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]

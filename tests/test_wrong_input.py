@@ -166,7 +166,8 @@ CASES = {
     "labels as fractions": Case(
         "60 distinct numbers, with fractions", {"data": {"source": "own_code:fractions", "task": "classification"}}
     ),
-    "an address": Case("is an address; fetch it first", data(source="https://example.org/a.csv")),
+    "a store that nobody knows": Case("data.source: nowhere://a.csv cannot be read", data(source="nowhere://a.csv")),
+    "nothing in a store": Case("memory://a.csv: no such file or folder", data(source="memory://a.csv")),
     "a size of what is no picture": Case("data.size: is for folders of pictures", data(size=32)),
     "no target column": Case("data.target: no column 'z' in good.csv; choose from", data(target="z")),
     "no target": Case("data.target: is required for a table", data(target=None)),

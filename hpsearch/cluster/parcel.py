@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hpsearch.code import family, find, is_code
 from hpsearch.errors import UserError
+from hpsearch.storage import is_url
 from hpsearch.study import Study
 
 LIMIT = 100e6  # bytes: a parcel goes through the memory of the cluster's head
@@ -100,7 +101,7 @@ def _named(path: Path, study: Study, root: Path) -> Iterator[Path]:
         "init_from": study.init_from, "human.labels": None if study.human is None else study.human.labels,
     }  # fmt: skip
     for key, name in files.items():
-        if name and not is_code(name) and not Path(name).is_absolute():
+        if name and not is_code(name) and not is_url(name) and not Path(name).is_absolute():
             yield from _inside(root, name, f"{path}: {key}")
     yield from _own_code(path, study, root)
 

@@ -13,6 +13,7 @@ import pandas as pd
 from hpsearch.code import Code, fault, is_code
 from hpsearch.data.images import read_folder
 from hpsearch.data.own import read_own
+from hpsearch.data.place import place_of
 from hpsearch.data.raw import Raw, channels_first
 from hpsearch.errors import UserError, choices
 from hpsearch.study import Data
@@ -146,9 +147,7 @@ def read(data: Data, base: Path, place: str, code: Code | None = None) -> Raw:
         if name not in _SKLEARN:
             raise UserError(f"{where}: unknown set {name!r} of scikit-learn; {choices(_SKLEARN)}")
         return _sklearn(name)
-    if "://" in source:
-        raise UserError(f"{where}: {source!r} is an address; fetch it first, and name the file")
-    path = base / source
+    path = place_of(source, base, where)
     if path.suffix in _FILES:
         try:
             return _FILES[path.suffix](path, data.missing, data.categorical)
@@ -165,7 +164,7 @@ def read(data: Data, base: Path, place: str, code: Code | None = None) -> Raw:
 
 def names_code(source: str) -> bool:
     """Whether a source is a loader of the user's own."""
-    return is_code(source) and not source.startswith("sklearn:") and "://" not in source
+    return is_code(source) and not source.startswith("sklearn:")
 
 
 def _is_folder(path: Path) -> bool:

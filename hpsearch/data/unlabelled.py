@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from hpsearch.data import sources
+from hpsearch.data.place import place_of
 from hpsearch.data.preprocess import Schema, TableSchema
 from hpsearch.data.raw import channels_first
 from hpsearch.errors import UserError, choices
@@ -22,9 +23,10 @@ def unlabelled_inputs(schema: Schema, data: Data, base: Path, place: str) -> np.
         UserError: they cannot be read, or are of another kind.
     """
     where = f"{place}: data.unlabelled"
-    path = base / str(data.unlabelled)
-    if path.suffix not in _KINDS:
+    name = str(data.unlabelled)
+    if Path(name).suffix not in _KINDS:
         raise UserError(f"{where}: {data.unlabelled!r} must be a file; {choices(_KINDS)}")
+    path = place_of(name, base, where)
     if (path.suffix == ".npz") == isinstance(schema, TableSchema):
         raise UserError(f"{where}: {path.name} is of another kind than the source: a table, or arrays")
     if isinstance(schema, TableSchema):

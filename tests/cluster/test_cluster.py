@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from nodes import Nodes, possible
 
 from hpsearch import pipeline
+from hpsearch.search import ledger
 from hpsearch.search.cluster import cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not possible(), reason="no network namespaces here")]
@@ -148,12 +150,16 @@ def test_cancelling_stores_and_submitting_again_goes_on(nodes: Nodes, tmp_path: 
     _until(nodes, job, r"(\d+) of 32 trials finished", lambda found: int(found[1]) >= 1)
     assert nodes.hpsearch("cancel", job, "--address", nodes.address).returncode == 0
     assert ended(nodes, job).returncode == 1
-    done = (trials(pulled(nodes, job, tmp_path / "first"))["state"] == "complete").sum()
+    first = pulled(nodes, job, tmp_path / "first")
+    states = Counter(row["state"] for row in ledger.read(first / "ledger.journal", "cancelled"))
+    assert states["complete"] >= 1
+    assert states["complete"] + states["waiting"] == 32
     second = submitted(nodes, path)
     found = ended(nodes, second)
     assert found.returncode == 0
-    assert (trials(pulled(nodes, second, tmp_path / "second"))["state"] == "complete").all()
-    assert done >= 1
+    run = pulled(nodes, second, tmp_path / "second")
+    assert (trials(run)["state"] == "complete").all()
+    assert any("go on from disk" in path.read_text() for path in (run / "logs").glob("leg-*.log"))
 
 
 @pytest.mark.parametrize(
