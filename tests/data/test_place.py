@@ -85,7 +85,7 @@ def test_a_file_of_a_server(tmp_path: Path) -> None:
 
 def test_nothing_there_and_a_store_that_nobody_knows(store: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
     store.pipe_file("/bucket/a.csv", b"one")
-    with pytest.raises(UserError, match="memory://bucket/b.csv: no such file or folder"):
+    with pytest.raises(UserError, match=r"memory://bucket/b.csv: no such file or folder"):
         place_of("memory://bucket/b.csv", tmp_path, "s.yaml")
-    with pytest.raises(UserError, match="nowhere://a.csv cannot be read: ValueError"):
+    with pytest.raises(UserError, match=r"nowhere://a.csv cannot be read: ValueError"):
         place_of("nowhere://a.csv", tmp_path, "s.yaml")
