@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -101,16 +102,28 @@ class Split(_Strict):
         return self.column or self.group or self.time
 
 
+_RIGHTS = r"://[^/@]*:[^/@]*@"  # a user and a password in a URL
+
+
+def _without_password(name: str) -> str:
+    if re.search(_RIGHTS, name):
+        raise ValueError("holds a password; a store's keys belong into the environment, or into its own files")
+    return name
+
+
+Source = Annotated[str, AfterValidator(_without_password)]
+
+
 class Data(_Strict):
-    source: str = ""  # none: a training function of the user's own has data of its own
+    source: Source = ""  # none: a training function of the user's own has data of its own
     target: str | None = None
     task: Literal["classification", "regression"] | None = None
     categorical: list[str] = []
     drop: list[str] = []  # columns that are no inputs
     missing: list[str] = [""]
     weight: str | None = None  # a column: how much an example counts in training
-    extra: str | None = None  # more training data, from a source of the same kind
-    unlabelled: str | None = None  # inputs for the student alone, of the same kind
+    extra: Source | None = None  # more training data, from a source of the same kind
+    unlabelled: Source | None = None  # inputs for the student alone, of the same kind
     size: Annotated[int, Field(ge=1, le=4096)] | None = None  # pixels of a side to which pictures are scaled
     split: Split = Split()
 
@@ -150,7 +163,7 @@ class Resources(_Strict):
 class Storage(_Strict):
     """Where run folders are, when `--runs` does not say: a folder, or a URL that fsspec knows."""
 
-    path: Annotated[str, Field(min_length=1)] | None = None
+    path: Annotated[Source, Field(min_length=1)] | None = None
 
 
 class Student(_Strict):
@@ -335,7 +348,8 @@ def _shown(fault: Any) -> str:
     got = fault.get("input")
     if got is None:
         return "null"
-    return repr(got) if isinstance(got, Scalar | list) and len(repr(got)) < 80 else type(got).__name__
+    text = re.sub(_RIGHTS, "://…@", repr(got))
+    return text if isinstance(got, Scalar | list) and len(text) < 80 else type(got).__name__
 
 
 _MODELS: dict[tuple[str, ...], type[BaseModel]] = {

@@ -112,7 +112,7 @@ def test_two_faults_are_both_named() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "search.sampler", "search.spare", "storage", "track",
+        "search.sampler", "search.spare", "storage.trials", "track",
     ],
 )  # fmt: skip
 def test_a_key_that_is_not_built_yet_is_refused_by_name(key: str) -> None:

@@ -167,6 +167,10 @@ CASES = {
         "60 distinct numbers, with fractions", {"data": {"source": "own_code:fractions", "task": "classification"}}
     ),
     "a store that nobody knows": Case("data.source: nowhere://a.csv cannot be read", data(source="nowhere://a.csv")),
+    "a password": Case(
+        "data.source: holds a password; a store's keys belong into the environment, or into its own files, "
+        "got 's3://…@bucket/a.csv'", data(source="s3://key:secret@bucket/a.csv"),
+    ),
     "nothing in a store": Case("memory://a.csv: no such file or folder", data(source="memory://a.csv")),
     "a size of what is no picture": Case("data.size: is for folders of pictures", data(size=32)),
     "no target column": Case("data.target: no column 'z' in good.csv; choose from", data(target="z")),

@@ -2,7 +2,6 @@
 
 import asyncio
 import shlex
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -38,7 +37,7 @@ def pull(client: Any, id_: str, to: Path, note: Callable[[str], None]) -> Path:
         if not (storage.is_url(job.runs) and _from_store(job, found, note)):
             _from_job(client, job, found)
         if place.exists():
-            shutil.rmtree(place)
+            place.rename(Path(beside) / "before")
         found.rename(place)
     return place
 

@@ -95,7 +95,7 @@ def nodes_that_trained(run: Path) -> int:
 
 
 def test_the_same_as_on_one_machine(nodes: Nodes, tmp_path: Path) -> None:
-    path = write(tmp_path / "study", "whole", 64, 400)  # long enough that no node is done before the last has started
+    path = write(tmp_path / "study", "whole", 64, 400)  # which outlasts the slowest start of a node
     with cluster(workers=2):
         here = pipeline.launch(path, tmp_path / "here", skip_checks=True).root
     job = submitted(nodes, path, "--plan", str(here / "plan.json"))
