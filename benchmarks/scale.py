@@ -6,7 +6,8 @@
     .venv/bin/python benchmarks/scale.py reopened --trials 100000
 
 `real`: workers are Ray actors on logical CPUs; a leg's rows sleep as long as they would train. The driver's time
-is the processor time of the process that launches and of the ledger's, a trial.
+is the processor time of the process that launches and of the ledger's, a trial. `utilisation` is the share of the
+workers' time that is training, from the launch to its end; `between`, from each worker's first leg to its last.
 `simulated`: no Ray. The same searcher and ledger answer events of workers that are numbers; the clock goes on by
 what their calls took, by `--tune-ms` a leg for Ray Tune, and by `--call-ms` for an actor's call, as `real` has
 measured them. Driver and ledger each do one thing at a time.
@@ -26,6 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 from hpsearch.ondemand import OnDemand
@@ -90,11 +92,14 @@ def real(trials: int, rows: int, workers: int, trial_s: float) -> dict[str, floa
             launch = self.config["launch"]
             if not self.ledger("start", launch, leg.leg, leg.trials):
                 return
-            end = time.monotonic() + trial_s * len(leg.trials)
+            began = time.monotonic()
+            end = began + trial_s * len(leg.trials)
             while (left := end - time.monotonic()) > 0:
                 time.sleep(min(left, self.work.beat_s))
                 self.ledger("beat", launch, leg.leg, 0.5)
             found = ended(leg)
+            with Path(self.work.root, f"worker-{os.getpid()}").open("a") as file:
+                print(began, time.monotonic(), file=file)
             self.ledger("kept", launch, found)
             self.ledger("report", launch, leg.leg, found)
 
@@ -105,12 +110,15 @@ def real(trials: int, rows: int, workers: int, trial_s: float) -> dict[str, floa
             began, used = time.monotonic(), time.process_time()
             assert runner.run(job, None, seen, Idle)
             wall, used = time.monotonic() - began, time.process_time() - used
+        times = [np.loadtxt(path, ndmin=2) for path in job.folder.root.glob("worker-*")]
     first, last = seen.times[0], seen.times[-1]
     return {
         "trials": trials, "workers": workers, "rows": rows, "wall_s": wall, "to_first_s": first - began,
         "driver_ms": 1000 * used / trials, "ledger_ms": 1000 * seen.ledger_s / trials,
         "wall_ms": 1000 * (last - first) / trials, "driver_MB": peak_mb(), "ledger_MB": seen.ledger_mb,
         "utilisation": trials * trial_s / (workers * wall),
+        "between": sum(legs[:, 1].sum() - legs[:, 0].sum() for legs in times)
+        / sum(legs[-1, 1] - legs[0, 0] for legs in times),
     }  # fmt: skip
 
 
