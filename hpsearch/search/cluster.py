@@ -18,6 +18,7 @@ _SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints nothing
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # and writes no result files
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # nor all it knows, every few seconds: we have a ledger
     "TUNE_MAX_PENDING_TRIALS_PG": "64",  # else a leg is asked for only when the last one runs
 }
 

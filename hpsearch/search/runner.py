@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.exceptions import RayActorError
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -144,15 +145,25 @@ class _LedgerActor(Ledger):
         super().__init__(path, name, direction, budget_bytes)
 
 
-class _Deaths(FIFOScheduler):
-    """Hears from Tune why a worker died; a searcher is told only that it did."""
+class _InTurn(FIFOScheduler):
+    """First come, first served; hears from Tune why a worker died, where a searcher is told only that it did."""
 
     def __init__(self, deaths: dict[str, str]) -> None:
         super().__init__()
         self._deaths = deaths
+        self._waiting: deque[Trial] = deque()
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self._waiting.append(trial)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         self._deaths[trial.trial_id] = f"the worker died: {_first_line(trial.get_error())}"
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The first that waits, as the parent finds it, without looking through all that ever were."""
+        while self._waiting and self._waiting[0].status != Trial.PENDING:
+            self._waiting.popleft()
+        return self._waiting[0] if self._waiting else None
 
 
 def _first_line(error: BaseException | None) -> str:
@@ -180,7 +191,7 @@ class _Fit(threading.Thread):
             tune.with_resources(trainable, {"CPU": 1, "GPU": job.gpus} if job.gpus else {"CPU": 1}),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
-                scheduler=_Deaths(searcher.deaths),
+                scheduler=_InTurn(searcher.deaths),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
