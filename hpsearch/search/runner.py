@@ -146,12 +146,17 @@ class _LedgerActor(Ledger):
 
 
 class _InTurn(FIFOScheduler):
-    """First come, first served; hears from Tune why a worker died, where a searcher is told only that it did."""
+    """First come, first served; hears from Tune why a worker died, where a searcher is told only that it did.
 
-    def __init__(self, deaths: dict[str, str]) -> None:
+    Tune gives the leg that is chosen to a worker that is free, though another one may be starting for it, which is
+    then ended: where legs are shorter than a start, few workers would ever come up. Hence the first leg
+    is chosen for which none is starting.
+    """
+
+    def __init__(self, deaths: dict[str, str], workers: int) -> None:
         super().__init__()
-        self._deaths = deaths
-        self._waiting: deque[Trial] = deque()
+        self._deaths, self._workers = deaths, workers
+        self._waiting: list[Trial] = []
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         self._waiting.append(trial)
@@ -160,10 +165,10 @@ class _InTurn(FIFOScheduler):
         self._deaths[trial.trial_id] = f"the worker died: {_first_line(trial.get_error())}"
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        """The first that waits, as the parent finds it, without looking through all that ever were."""
-        while self._waiting and self._waiting[0].status != Trial.PENDING:
-            self._waiting.popleft()
-        return self._waiting[0] if self._waiting else None
+        self._waiting = [trial for trial in self._waiting if trial.status == Trial.PENDING]
+        running = sum(trial.status == Trial.RUNNING for trial in tune_controller.get_live_trials())
+        starting = max(self._workers - running - 1, 0)
+        return self._waiting[min(starting, len(self._waiting) - 1)] if self._waiting else None
 
 
 def _first_line(error: BaseException | None) -> str:
@@ -191,7 +196,7 @@ class _Fit(threading.Thread):
             tune.with_resources(trainable, {"CPU": 1, "GPU": job.gpus} if job.gpus else {"CPU": 1}),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
-                scheduler=_InTurn(searcher.deaths),
+                scheduler=_InTurn(searcher.deaths, job.workers),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,

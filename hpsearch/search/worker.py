@@ -28,6 +28,7 @@ from hpsearch.search.relay import Mark, Relay
 from hpsearch.search.signals import die_with_parent, ignore_ctrl_c
 
 _POLL_S = 0.05
+_PATIENCE_S = 30.0  # then other probes may be waiting for this very worker, since a node has gone
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class LegTrainable(tune.Trainable):
                 shapes, workers = config["shapes"], config["workers"]
                 return {"probes": _probe_shapes(shapes, self.work, self.arrays, workers, config["budget_s"])}
             else:
-                while self.ledger("awaits_plan"):
+                until = time.monotonic() + _PATIENCE_S
+                while self.ledger("awaits_plan") and time.monotonic() < until:
                     time.sleep(_POLL_S)
         except StaleLaunchError:
             raise

@@ -167,3 +167,10 @@ def test_a_run_opens_as_a_table(run: Folder) -> None:
     assert opened.status()["finished"]
     assert opened.ensemble is not None
     assert opened.trials["value"].max() == pytest.approx(opened.status()["best"])
+
+
+@pytest.mark.slow  # half a minute of waiting
+def test_fewer_workers_come_up_than_the_plan_is_for(study: Path, tmp_path: Path, ray_cluster: None) -> None:
+    """As where a node of a cluster has gone: those who have tried their nets out make room for the others."""
+    folder = pipeline.launch(study, tmp_path, Overrides(workers=4), skip_checks=True)
+    assert {row["state"] for row in ledger.read(folder.ledger, "small")} == {"complete"}
