@@ -215,9 +215,10 @@ class Simulation:
 
     def _idle(self, now: float) -> None:
         name = f"leg-{next(self._numbers)}"
-        config = self.driver.serve(now, self.costs.tune_s, self.searcher.suggest, name)
+        config = self.driver.serve(now, 0.0, self.searcher.suggest, name)
         if not isinstance(config, dict):
             return  # nothing is left for this worker
+        self.driver.serve(now, self.costs.tune_s, lambda: None)
         leg: Leg = config["leg"]
         self.book.serve(self.driver.free, self.costs.call_s, self.ledger.start, self.launch, leg.leg, leg.trials)
         takes = sum(self.trial_s * self._chance.uniform(0.5, 1.5) for _ in leg.trials)
