@@ -10,6 +10,7 @@ import pytest
 import hpsearch
 from hpsearch.errors import UserError
 from hpsearch.prepare import prepare
+from hpsearch.prepared import Overrides
 from hpsearch.trial import run_trial
 
 NETS = """
@@ -131,7 +132,7 @@ def test_one_trial_of_it_in_this_process(write: Any) -> None:
 
 
 def test_a_factory_that_takes_anything_gets_what_training_does_not_take(write: Any) -> None:
-    prepared = prepare(write("my_nets:anything", "{lr: 0.01, width: [64, 128]}"))
+    prepared = prepare(write("my_nets:anything", "{lr: 0.01, width: [64, 128]}"), Overrides(trials=80))
     assert prepared.net.takes == ("width",)
     assert {prepared.params(number)["width"] for number in range(0, 80, 8)} == {64, 128}
 
