@@ -12,6 +12,11 @@ from urllib.parse import urlsplit
 from hpsearch.errors import RunError, UserError
 
 _T = TypeVar("_T")
+_CHATTY = (
+    "ray",
+    "ray.dashboard.modules.job.sdk",
+    "ray.dashboard.modules.dashboard_sdk",
+)  # of packages, of sockets
 
 
 def connect(address: str, insecure: bool = False) -> Any:
@@ -32,8 +37,10 @@ def connect(address: str, insecure: bool = False) -> Any:
         )
     os.environ.pop("RAY_ADDRESS", None)  # it would take the place of the address
     os.environ["RAY_AUTH_MODE"] = "token" if token else "disabled"
-    logging.getLogger("ray").setLevel(logging.WARNING)  # of packages that it makes and sends
     from ray.job_submission import JobSubmissionClient
+
+    for name in _CHATTY:  # its import has set them
+        logging.getLogger(name).setLevel(logging.WARNING)
 
     return asked(address, lambda: JobSubmissionClient(address))
 
