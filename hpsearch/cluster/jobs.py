@@ -72,7 +72,7 @@ def job(client: Any, id_: str) -> Job:
 def _job(info: Any) -> Job:
     about = info.metadata or {}
     began, ended = (None if at is None else at / 1000 for at in (info.start_time, info.end_time))
-    message = " ".join((info.message or "").split())
+    message = " ".join((info.message or "").split()).partition(", last available logs")[0]  # shown anyway
     return Job(
         info.submission_id, about.get("study", ""), info.status.value, about.get("runs", ""), began, ended, message
     )
