@@ -28,6 +28,7 @@ from hpsearch.search.relay import Mark, Relay
 from hpsearch.search.signals import die_with_parent, ignore_ctrl_c
 
 _POLL_S = 0.05
+_POLLS_A_SECOND = 200  # of all workers together
 _PATIENCE_S = 30.0  # then other probes may be waiting for this very worker, since a node has gone
 
 
@@ -75,7 +76,7 @@ class LegTrainable(tune.Trainable):
             else:
                 until = time.monotonic() + _PATIENCE_S
                 while self.ledger("awaits_plan") and time.monotonic() < until:
-                    time.sleep(_POLL_S)
+                    time.sleep(max(_POLL_S, config["workers"] / _POLLS_A_SECOND))
         except StaleLaunchError:
             raise
         except (Exception, SystemExit) as error:  # a leg that fails is retried; the reason travels with the result
