@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ _SETTINGS = {
     "TUNE_MAX_PENDING_TRIALS_PG": "64",  # else a leg is asked for only when the last one runs
 }
 
+_HINT = "is it up, and does it take the token that is set (RAY_AUTH_MODE=token, RAY_AUTH_TOKEN)?"
+_ANSWER_S = 10.0  # that a cluster's head has to take a connection
+
 
 @contextmanager
 def joined(address: str, code: Path | None = None) -> Iterator[Capacity]:
@@ -34,10 +38,13 @@ def joined(address: str, code: Path | None = None) -> Iterator[Capacity]:
     """
     _set_up()
     import ray
+    from ray._private.services import canonicalize_bootstrap_address
 
     try:
+        place = canonicalize_bootstrap_address(address) or address  # what `auto` is, found as Ray finds it
+        _must_answer(place)
         ray.init(
-            address=address,
+            address=place,
             runtime_env=None if code is None else {"working_dir": str(code)},
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -45,12 +52,23 @@ def joined(address: str, code: Path | None = None) -> Iterator[Capacity]:
         )
     except Exception as error:  # of many kinds: no cluster, another version, no token
         said = " ".join(str(error).split())[:300]
-        raise UserError(f"--address: {address}: cannot join a Ray cluster there: {said}") from None
+        raise UserError(f"--address: {address}: cannot join a Ray cluster there: {said}; {_HINT}") from None
     try:
         there = ray.cluster_resources()
         yield Capacity(int(there.get("CPU", 0)), there.get("GPU", 0.0), shared=True)
     finally:
         ray.shutdown()
+
+
+def _must_answer(place: str) -> None:
+    """Ray would try for many minutes.
+
+    Raises:
+        OSError: nobody takes a connection at `host:port`.
+    """
+    host, _, port = place.rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
 
 
 def _set_up() -> None:
