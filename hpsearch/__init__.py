@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 def launch(
     study: str | Path,
-    runs: str | Path = "runs",
+    runs: str | Path | None = None,
     *,
     trials: int | None = None,
     timeout: str | None = None,
@@ -19,6 +19,7 @@ def launch(
     workers: int | None = None,
     plan: str | Path | None = None,
     skip_checks: bool = False,
+    address: str | None = None,
 ) -> "Run":
     """Runs a study to its end, or goes on with it; the other arguments are those of `hpsearch launch`.
 
@@ -33,7 +34,8 @@ def launch(
 
     overrides = Overrides(trials, timeout, seed, workers)
     given = Path(plan) if plan else None
-    folder = pipeline.launch(Path(study), Path(runs), overrides, given, skip_checks=skip_checks)
+    place = None if runs is None else str(runs)
+    folder = pipeline.launch(Path(study), place, overrides, given, skip_checks=skip_checks, address=address)
     return open_run(folder.root)
 
 

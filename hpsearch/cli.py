@@ -55,7 +55,7 @@ def launch(
     trials: Trials = None,
     timeout: Annotated[str | None, typer.Option(help="Stop searching after this long: 90s, 15m, 2h.")] = None,
     runs: Annotated[
-        Path | None, typer.Option(help="Where run folders are made, instead of the study's storage.path or runs/.")
+        str | None, typer.Option(help="Where run folders are made, instead of the study's storage.path or runs/.")
     ] = None,
     seed: Seed = None,
     workers: Annotated[
@@ -79,9 +79,7 @@ def launch(
     overrides = Overrides(trials, timeout, seed, workers)
     try:
         with Screen(console, study.stem) as screen:
-            folder = pipeline.launch(
-                study, runs and runs.expanduser(), overrides, plan, screen, skip_checks, address
-            )
+            folder = pipeline.launch(study, runs, overrides, plan, screen, skip_checks, address)
     except (Exception, KeyboardInterrupt) as error:
         stop = error if isinstance(error, KeyboardInterrupt) else heard()
         if stop is None:

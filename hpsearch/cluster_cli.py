@@ -98,15 +98,14 @@ def cancel(job: JobId, address: Address, insecure: Insecure = False) -> None:
     from hpsearch.cluster import jobs as known
     from hpsearch.cluster.server import connect
 
-    found = known.cancel(connect(address, insecure), job)
-    print(f"job {job}: {found}")
+    print(f"job {job}: {known.cancel(connect(address, insecure), job)}")
 
 
 @app.command()
 def pull(
     job: JobId,
     address: Address,
-    to: Annotated[Path, typer.Option(help="The folder into which the run folder is put.")],
+    to: Annotated[str, typer.Option(help="The folder into which the run folder is put.")],
     insecure: Insecure = False,
 ) -> None:
     """Fetch the run folder of a study on a cluster, every file of it held against its hash."""

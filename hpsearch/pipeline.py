@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def launch(
     path: Path,
-    runs: Path | None = None,
+    runs: str | Path | None = None,
     overrides: Overrides | None = None,
     plan: Path | None = None,
     reporter: Reporter | None = None,
@@ -37,7 +37,7 @@ def launch(
 ) -> Folder:
     """Runs a study to its end, or goes on with it; gives its run folder.
 
-    `runs`: where run folders are made; without one the study's `storage.path`, else `runs/`.
+    `runs`: where run folders are made, a folder or a URL; without one the study's `storage.path`, else `runs/`.
     `address`: of a Ray cluster to train on (`auto` on one of its nodes); without one, on this machine.
 
     Raises:
@@ -46,34 +46,37 @@ def launch(
         RunError: it failed while running.
         KeyboardInterrupt: it was stopped; launching again goes on.
     """
+    reporter = reporter or Quiet()
     if address is not None:
         from hpsearch.cluster.parcel import beside_the_driver, refuse_another_version
         from hpsearch.search.cluster import joined
 
         refuse_another_version()
         study = load_study(path)  # before anything is joined, which takes seconds
-        with beside_the_driver(path, study) as code, joined(address, code) as capacity:
+        with beside_the_driver(path, study) as code, joined(address, reporter.note, code) as capacity:
             return _launch(path, runs, overrides, plan, reporter, skip_checks, capacity)
     return _launch(path, runs, overrides, plan, reporter, skip_checks, None)
 
 
 def _launch(
     path: Path,
-    runs: Path | None,
+    runs: str | Path | None,
     overrides: Overrides | None,
     plan: Path | None,
-    reporter: Reporter | None,
+    reporter: Reporter,
     skip_checks: bool,
     capacity: Capacity | None,
 ) -> Folder:
-    raw, reporter = load_study(path), reporter or Quiet()
-    stored = raw.storage.path if runs is None else None
-    folder = Folder((runs or storage.place_of(stored or "runs")) / raw.name)
+    raw = load_study(path)
+    place, where = (
+        (str(runs), "--runs") if runs is not None else (raw.storage.path or "runs", f"{path}: storage.path")
+    )
+    folder = Folder(storage.place_of(place) / raw.name)
     begun.refuse_links(folder)
     refuse_held(folder.root)  # before the data are read, which may take long
-    store = storage.Store(stored, raw.name, str(path)) if stored is not None and storage.is_url(stored) else None
+    store = storage.Store(place, raw.name, where) if storage.is_url(place) else None
     if store is not None and (count := store.fetch(folder.root)):
-        reporter.note(f"storage.path: brought {count} files here, to {folder.root}")
+        reporter.note(f"{where}: brought {count} files here, to {folder.root}")
     with storage.kept(store, folder.root, reporter.note):
         _begin(path, folder, raw.params.keys(), overrides, plan, reporter, skip_checks, capacity)
     return folder

@@ -47,8 +47,8 @@ class Store:
         try:
             self._files, root = fsspec.core.url_to_fs(url)
         except (ImportError, ValueError) as error:
-            raise UserError(f"{place}: storage.path: {url}: {error}") from None
-        self._root, self._url, self._place = f"{root.rstrip('/')}/{name}", url, place
+            raise UserError(f"{place}: {url}: {error}") from None
+        self._root, self.url, self._place = f"{root.rstrip('/')}/{name}", url, place
         self._seen: dict[str, tuple[int, int]] = {}
         self._hashes: dict[str, list[str]] = {}
 
@@ -65,7 +65,7 @@ class Store:
             found = [path for path in found if not str(path).endswith(f"/{_HASHES}")]
             self._hashes = json.loads(self._files.cat_file(f"{self._root}/{_HASHES}")) if found else {}
         except Exception as error:  # of as many kinds as there are stores
-            raise UserError(f"{self._place}: storage.path: {self._url} cannot be read: {told(error)}") from None
+            raise UserError(f"{self._place}: {self.url} cannot be read: {told(error)}") from None
         count, ledger = 0, folder / "ledger.journal"
         there = next((path for path in found if str(path).endswith("/ledger.journal")), None)
         if there is not None and ledger.exists() and self._files.size(there) > ledger.stat().st_size:
@@ -78,14 +78,14 @@ class Store:
             own.parent.mkdir(parents=True, exist_ok=True)
             self._files.get_file(path, str(own))
             if name in self._hashes and _hash(own, own.stat().st_size) not in self._hashes[name]:
-                raise RunError(f"{self._place}: storage.path: {path} is not what its hash says")
+                raise RunError(f"{self._place}: {path} is not what its hash says")
             self._seen[name] = _state(own)
             count += 1
         return count
 
     def push(self, folder: Path) -> int:
         """Brings to the store what is new here, and removes what is gone; gives how many files it brought."""
-        here = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if _travels(path)}
+        here = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if travels(path)}
         gone = set(self._seen) - set(here)
         new: dict[str, tuple[tuple[int, int], str]] = {}
         for name in sorted(here, key=lambda name: name in _LAST):
@@ -134,7 +134,7 @@ def kept(store: Store | None, folder: Path, tell: Callable[[str], None]) -> Iter
         try:
             store.push(folder)
         except Exception as error:  # a store that is gone for a while is no reason to end a search
-            tell(f"storage.path: not brought there, and tried again: {told(error)}")
+            tell(f"{store.url}: not brought there, and tried again: {told(error)}")
 
     def from_time_to_time() -> None:
         while not over.wait(_EVERY_S):
@@ -150,7 +150,8 @@ def kept(store: Store | None, folder: Path, tell: Callable[[str], None]) -> Iter
         push()
 
 
-def _travels(path: Path) -> bool:
+def travels(path: Path) -> bool:
+    """Whether a file of a run folder is the run's, and not half-written or a lock."""
     return path.is_file() and not path.is_symlink() and path.name not in _STAYS and not path.name.startswith(".")
 
 

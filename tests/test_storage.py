@@ -10,7 +10,7 @@ from hpsearch.storage import Store, is_url, kept, place_of
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(f"file://{tmp_path}/store", "s", "s.yaml")
+    return Store(f"file://{tmp_path}/store", "s", "s.yaml: storage.path")
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def run(tmp_path: Path) -> Path:
 
 def test_what_is_brought_there_comes_back(store: Store, run: Path, tmp_path: Path) -> None:
     assert store.push(run) == 2
-    again = Store(f"file://{tmp_path}/store", "s", "s.yaml")
+    again = Store(f"file://{tmp_path}/store", "s", "s.yaml: storage.path")
     assert again.fetch(tmp_path / "other") == 2
     assert (tmp_path / "other" / "rows" / "0").read_bytes() == b"row"
     assert not (tmp_path / "other" / ".lock").exists()
@@ -45,11 +45,11 @@ def test_a_run_that_went_on_elsewhere_takes_the_place_of_the_older_one(
     store: Store, run: Path, tmp_path: Path
 ) -> None:
     store.push(run)
-    elsewhere = Store(f"file://{tmp_path}/store", "s", "s.yaml")
+    elsewhere = Store(f"file://{tmp_path}/store", "s", "s.yaml: storage.path")
     elsewhere.fetch(tmp_path / "other")
     (tmp_path / "other" / "ledger.journal").write_text("one\ntwo\n")
     elsewhere.push(tmp_path / "other")
-    assert Store(f"file://{tmp_path}/store", "s", "s.yaml").fetch(run) == 2
+    assert Store(f"file://{tmp_path}/store", "s", "s.yaml: storage.path").fetch(run) == 2
     assert (run / "ledger.journal").read_text() == "one\ntwo\n"
 
 
@@ -57,7 +57,7 @@ def test_a_file_that_was_altered_there_is_refused(store: Store, run: Path, tmp_p
     store.push(run)
     (tmp_path / "store" / "s" / "rows" / "0").write_bytes(b"rox")
     with pytest.raises(RunError, match=r"rows/0 is not what its hash says"):
-        Store(f"file://{tmp_path}/store", "s", "s.yaml").fetch(tmp_path / "other")
+        Store(f"file://{tmp_path}/store", "s", "s.yaml: storage.path").fetch(tmp_path / "other")
 
 
 def test_it_is_brought_there_however_the_launch_ends(store: Store, run: Path, tmp_path: Path) -> None:
@@ -70,14 +70,14 @@ def test_it_is_brought_there_however_the_launch_ends(store: Store, run: Path, tm
 def test_a_store_that_is_gone_ends_nothing(run: Path, tmp_path: Path) -> None:
     (tmp_path / "blocked").write_text("a file where a folder should be")
     told: list[str] = []
-    with kept(Store(f"file://{tmp_path}/blocked", "s", "s.yaml"), run, told.append):
+    with kept(Store(f"file://{tmp_path}/blocked", "s", "s.yaml: storage.path"), run, told.append):
         pass
     assert "not brought there" in told[0]
 
 
 def test_unknown_stores_are_refused() -> None:
     with pytest.raises(UserError, match=r"s.yaml: storage.path: nowhere://x: "):
-        Store("nowhere://x", "s", "s.yaml")
+        Store("nowhere://x", "s", "s.yaml: storage.path")
 
 
 def test_a_folder_is_its_own_place_and_a_url_has_one() -> None:
@@ -110,6 +110,6 @@ def test_a_launch_that_is_killed_while_it_brings_files_leaves_whole_ones(
         store.push(run)
     monkeypatch.undo()
     there = tmp_path / "other"
-    assert Store(f"file://{tmp_path}/store", "s", "s.yaml").fetch(there) == 2
+    assert Store(f"file://{tmp_path}/store", "s", "s.yaml: storage.path").fetch(there) == 2
     assert (there / "ledger.journal").read_text() in ("one\n", "one\ntwo\n")
     assert (there / "rows" / "0").read_bytes() in (b"row", b"another row")

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hpsearch.errors import RunError
-from hpsearch.storage import place_of
+from hpsearch.storage import place_of, travels
 
 _PART = 12_000  # bytes of a line: Ray cuts off lines that are longer than 20,000 letters
 _OURS = "hpsearch-run "  # begins each line: other lines, such as warnings, are none of it
-_NOT_HANDED = (".lock",)
 
 
 def hand(root: Path, say: Callable[[str], None]) -> None:
@@ -30,7 +29,7 @@ def hand(root: Path, say: Callable[[str], None]) -> None:
 
     count = 0
     for path in sorted(root.rglob("*")):
-        if path.name in _NOT_HANDED or not path.is_file():
+        if not travels(path):
             continue
         try:
             file = path.open("rb")

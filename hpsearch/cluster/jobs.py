@@ -12,6 +12,7 @@ from hpsearch.errors import RunError, UserError
 
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 _AGAIN_S = (1, 2, 5, 10, 30)  # from one attempt to reach a server that is gone to the next
+_STOPPED_S, _POLL_S = 60, 0.5
 _GIVEN_UP = 20  # attempts, some eight minutes
 
 
@@ -54,6 +55,16 @@ def jobs(client: Any) -> list[Job]:
     return sorted(ours, key=lambda one: one.began or 0.0, reverse=True)
 
 
+def refuse_running(client: Any, study: str, runs: str) -> None:
+    """
+    Raises:
+        UserError: a job that has not ended has the run folder.
+    """
+    for one in jobs(client):
+        if (one.study, one.runs) == (study, runs) and one.status not in ENDED:
+            raise UserError(f"{study}: job {one.id} has its run folder, {one.run}; follow it or cancel it")
+
+
 def job(client: Any, id_: str) -> Job:
     """One of them.
 
@@ -85,11 +96,16 @@ def log(client: Any, id_: str) -> str:
 
 
 def cancel(client: Any, id_: str) -> str:
-    """Ends a job; its legs store their rows first. Gives what it then is, in a word."""
+    """Ends a job, and waits for that; its legs store their rows first. Gives what it then is, in words."""
     if job(client, id_).status in ENDED:
         return "has ended already"
     asked(client.get_address(), lambda: client.stop_job(id_))
-    return "is told to stop; its legs store their rows"
+    end = time.monotonic() + _STOPPED_S
+    while time.monotonic() < end:
+        if job(client, id_).status in ENDED:
+            return "stopped; submitting its study again goes on from there"
+        time.sleep(_POLL_S)
+    return f"is told to stop, and has not within {_STOPPED_S} s"
 
 
 def follow(client: Any, id_: str, show: Callable[[str], None], note: Callable[[str], None]) -> Job:

@@ -24,12 +24,16 @@ _NEVER = (".gitignore", ".git", ".venv", "__pycache__")  # Ray would leave out w
 
 @dataclass(frozen=True)
 class Parcel:
-    """`files`: their paths from `root`, the study's folder. `left_out`: what lies there and stays, and why."""
+    """`files`: their paths from `root`, the study's folder. `left_out`: what lies there and stays, and why.
+
+    `whole`: it holds all that the study names, and that is no code.
+    """
 
     root: Path
     study: Path
     files: tuple[Path, ...]
     left_out: tuple[str, ...]
+    whole: bool
 
     @property
     def bytes(self) -> int:
@@ -54,7 +58,13 @@ def pack(path: Path, study: Study, limit: float = LIMIT) -> Parcel:
     tracked = _git(root, "--cached")
     files = sorted(file for file in named | set(tracked or ()) if not set(file.parts) & set(_NEVER))
     files = [file for file in files if (root / file).is_file()]
-    parcel = Parcel(root, path.resolve().relative_to(root), tuple(files), tuple(_left_out(root, tracked, named)))
+    parcel = Parcel(
+        root,
+        path.resolve().relative_to(root),
+        tuple(files),
+        tuple(_left_out(root, tracked, named)),
+        not (any(map(_is_elsewhere, _names(study).values())) or any(_own_code(path, study, root))),
+    )
     if parcel.bytes > limit:
         sizes = sorted(((root / file).stat().st_size, str(file)) for file in files)[::-1]
         largest = ", ".join(f"{name} ({size / 1e6:.0f} MB)" for size, name in sizes[:_SHOWN])
@@ -95,15 +105,23 @@ def refuse_another_version() -> None:
 
 def _named(path: Path, study: Study, root: Path) -> Iterator[Path]:
     """The files that a study names, from its folder."""
-    data = study.data
-    files = {
-        "data.source": data.source, "data.extra": data.extra, "data.unlabelled": data.unlabelled,
-        "init_from": study.init_from, "human.labels": None if study.human is None else study.human.labels,
-    }  # fmt: skip
-    for key, name in files.items():
-        if name and not is_code(name) and not is_url(name) and not Path(name).is_absolute():
+    for key, name in _names(study).items():
+        if name and not is_code(name) and not _is_elsewhere(name):
             yield from _inside(root, name, f"{path}: {key}")
     yield from _own_code(path, study, root)
+
+
+def _names(study: Study) -> dict[str, str | None]:
+    """The files that a study may name, by its keys."""
+    data, human = study.data, study.human
+    return {
+        "data.source": data.source, "data.extra": data.extra, "data.unlabelled": data.unlabelled,
+        "init_from": study.init_from, "human.labels": None if human is None else human.labels,
+    }  # fmt: skip
+
+
+def _is_elsewhere(name: str | None) -> bool:
+    return name is not None and (is_url(name) or Path(name).is_absolute())
 
 
 def _own_code(path: Path, study: Study, root: Path) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """Sends a study to a cluster as a job."""
 
+import math
 import shlex
 import shutil
 import tempfile
@@ -10,10 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from hpsearch.cluster.jobs import Job, job
+from hpsearch.capacity import Capacity
+from hpsearch.cluster.jobs import Job, job, refuse_running
 from hpsearch.cluster.parcel import SENDER, Parcel, pack
 from hpsearch.cluster.server import asked
+from hpsearch.code import is_code
 from hpsearch.errors import RunError, UserError
+from hpsearch.prepare import prepare as read
 from hpsearch.prepared import Overrides
 from hpsearch.search import packing
 from hpsearch.study import Study, load_study
@@ -45,13 +49,16 @@ def prepare(path: Path, plan: Path | None, runs: str | None, overrides: Override
         UserError: the study, its code or its plan is wrong, or it is too much to travel.
     """
     study = overrides.applied(load_study(path), str(path))
-    if study.search.space is None and ":" not in study.net:
+    if study.search.space is None and not is_code(study.net):
         check_names(study, str(path))
+    parcel = pack(path, study)
+    if parcel.whole:
+        read(path, overrides, capacity=Capacity(1, math.inf, shared=True))
     if plan is not None:
         packing.read(plan)
     return Sent(
         study,
-        pack(path, study),
+        parcel,
         runs or study.storage.path or _RUNS,
         plan,
         tuple(_options(overrides, plan, skip_checks)),
@@ -73,9 +80,10 @@ def send(client: Any, sent: Sent) -> Job:
     """Sends what travels, and starts it on the cluster.
 
     Raises:
-        UserError: the cluster does not take it.
+        UserError: the cluster does not take it, or has a job that runs it.
     """
     parcel, study = sent.parcel, sent.study
+    refuse_running(client, study.name, sent.runs)
     command = ["python", "-m", "hpsearch", "launch", str(parcel.study), "--address", "auto", "--runs", sent.runs]
     about = {"hpsearch": version("hpsearch"), "study": study.name, "runs": sent.runs}
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as place:

@@ -5,7 +5,7 @@ import os
 import secrets
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +28,7 @@ _ANSWER_S = 10.0  # that a cluster's head has to take a connection
 
 
 @contextmanager
-def joined(address: str, code: Path | None = None) -> Iterator[Capacity]:
+def joined(address: str, tell: Callable[[str], None], code: Path | None = None) -> Iterator[Capacity]:
     """Joins a Ray cluster that is there, of which this process is then a driver; gives what it has.
 
     `address`: `auto` on one of its nodes, else `host:port` of its head. `code`: a folder that its nodes get.
@@ -55,7 +55,10 @@ def joined(address: str, code: Path | None = None) -> Iterator[Capacity]:
         raise UserError(f"--address: {address}: cannot join a Ray cluster there: {said}; {_HINT}") from None
     try:
         there = ray.cluster_resources()
-        yield Capacity(int(there.get("CPU", 0)), there.get("GPU", 0.0), shared=True)
+        found = Capacity(int(there.get("CPU", 0)), there.get("GPU", 0.0), shared=True)
+        nodes = sum(node["Alive"] for node in ray.nodes())
+        tell(f"on the Ray cluster at {place}: {nodes} nodes, {found.cpus} CPUs, {found.gpus:g} GPUs")
+        yield found
     finally:
         ray.shutdown()
 

@@ -147,8 +147,11 @@ def test_a_client_that_is_killed_ends_nothing(nodes: Nodes, tmp_path: Path) -> N
 def test_cancelling_stores_and_submitting_again_goes_on(nodes: Nodes, tmp_path: Path) -> None:
     path = write(tmp_path / "study", "cancelled", 32, 200)
     job = submitted(nodes, path)
+    twice = nodes.hpsearch("submit", str(path), "--address", nodes.address, "--skip-checks")
+    assert (twice.returncode, f"job {job} has its run folder" in twice.stderr) == (2, True)
     _until(nodes, job, r"(\d+) of 32 trials finished", lambda found: int(found[1]) >= 1)
-    assert nodes.hpsearch("cancel", job, "--address", nodes.address).returncode == 0
+    cancelled = nodes.hpsearch("cancel", job, "--address", nodes.address)
+    assert (cancelled.returncode, "stopped" in cancelled.stdout) == (0, True)
     assert ended(nodes, job).returncode == 1
     first = pulled(nodes, job, tmp_path / "first")
     states = Counter(row["state"] for row in ledger.read(first / "ledger.journal", "cancelled"))
@@ -190,6 +193,31 @@ def test_data_that_the_cluster_has_not(nodes: Nodes, tmp_path: Path) -> None:
     assert found.returncode == 1
     assert "/data/of/nobody.csv" in found.stdout
     assert "Traceback" not in found.stdout + found.stderr
+
+
+def test_a_run_in_a_store_comes_back_from_there_and_replaces_nothing_else(nodes: Nodes, tmp_path: Path) -> None:
+    path = write(tmp_path / "study", "stored", 8, 3)
+    path.write_text(f"{path.read_text()}storage: {{path: 'file://{nodes.place}/store'}}\n")
+    job = submitted(nodes, path)
+    assert ended(nodes, job).returncode == 0
+    assert (nodes.place / "store" / "stored" / "summary.json").is_file()
+    run = pulled(nodes, job, tmp_path / "there")
+    assert (trials(run)["state"] == "complete").all()
+    assert pulled(nodes, job, tmp_path / "there") == run  # again
+    (run / "ledger.journal").write_text("another run's\n")
+    found = nodes.hpsearch("pull", job, "--to", str(tmp_path / "there"), "--address", nodes.address)
+    assert (found.returncode, "is another run" in found.stderr) == (2, True)
+    assert (run / "ledger.journal").read_text() == "another run's\n"
+    for to, said in (("s3://b/x", "must be a folder of this machine"), (str(path), "File exists")):
+        found = nodes.hpsearch("pull", job, "--to", to, "--address", nodes.address)
+        assert (found.returncode, said in found.stderr, "Traceback" in found.stderr) == (2, True, False)
+
+
+def test_what_is_wrong_in_data_that_travel_is_told_before_they_do(nodes: Nodes, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b,label\n" + "1,2,0\n2,1,1\n" * 40)
+    (tmp_path / "s.yaml").write_text("name: s\ndata: {source: a.csv, target: lable}\n")
+    found = nodes.hpsearch("submit", str(tmp_path / "s.yaml"), "--address", nodes.address)
+    assert (found.returncode, "no column 'lable'" in found.stderr) == (2, True)
 
 
 def test_own_code_goes_along(nodes: Nodes, tmp_path: Path) -> None:
