@@ -20,6 +20,7 @@ from hpsearch.errors import RunError, UserError
 from hpsearch.prepare import prepare as read
 from hpsearch.prepared import Overrides
 from hpsearch.search import packing
+from hpsearch.storage import is_url
 from hpsearch.study import Study, load_study
 from hpsearch.validate import check_names
 
@@ -59,10 +60,17 @@ def prepare(path: Path, plan: Path | None, runs: str | None, overrides: Override
     return Sent(
         study,
         parcel,
-        runs or study.storage.path or _RUNS,
+        _stays(runs, "--runs") if runs else _stays(study.storage.path or _RUNS, f"{path}: storage.path"),
         plan,
         tuple(_options(overrides, plan, skip_checks)),
     )
+
+
+def _stays(runs: str, where: str) -> str:
+    """A place that outlives the job, whose own folder is removed."""
+    if not (is_url(runs) or runs.startswith("~") or Path(runs).is_absolute()):
+        raise UserError(f"{where}: must be an absolute path of the cluster, one from ~, or a URL, got {runs!r}")
+    return runs
 
 
 def _options(overrides: Overrides, plan: Path | None, skip_checks: bool) -> Iterator[str]:
