@@ -85,7 +85,7 @@ def training(folder: Folder) -> dict[int, int]:
     """The legs that train and have told so, and their processes."""
     found = {}
     for path in (folder.root / "logs").glob("leg-*.log"):
-        attempt = re.split(r"(?=leg \d+, process \d+: trials)", path.read_text())[-1]
+        attempt = re.split(r"(?=leg \d+, process \d+ on \S+: trials)", path.read_text())[-1]
         pid = re.match(r"leg \d+, process (\d+)", attempt)
         going = "% done" in attempt and not re.search(r"trained \d+ row-epochs", attempt)
         if pid and going and psutil.pid_exists(int(pid[1])):
@@ -96,7 +96,7 @@ def training(folder: Folder) -> dict[int, int]:
 def row_epochs(folder: Folder) -> int:
     """Epochs that were trained, of all rows, in all attempts; a kill hides those of its last half second."""
     total = 0
-    for attempt in re.split(r"leg \d+, process \d+: trials", logs(folder)):
+    for attempt in re.split(r"leg \d+, process \d+ on \S+: trials", logs(folder)):
         total += max(map(int, re.findall(r"(\d+) row-epochs", attempt)), default=0)
     return total
 
