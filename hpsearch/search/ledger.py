@@ -6,6 +6,7 @@ beside it, and nothing is left RUNNING when a launch ends or the next one begins
 """
 
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -35,12 +36,25 @@ from hpsearch.search.standing import Standing
 setattr(_storage, json_to_distribution.__name__, cache(json_to_distribution))
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the search for cycles, which looks at all trials again and again while more are read."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 class Ledger:
     """Opens (or makes) the journal at `path`, mends a torn tail, and holds it until the process ends.
 
     `budget_bytes` bounds the rows of finished trials on disk.
     """
 
+    @uncollected()
     def __init__(
         self,
         path: str,
@@ -294,6 +308,7 @@ def _load(path: Path, name: str) -> optuna.Study | None:
 
 
 @lru_cache(maxsize=1)
+@uncollected()
 def _loaded(path: Path, name: str, _state: tuple[int, ...] | None) -> optuna.Study | None:
     """The same; what did not change since is not read twice, which of 100,000 trials takes half a minute."""
     optuna.logging.set_verbosity(logging.WARNING)
@@ -307,6 +322,7 @@ def _loaded(path: Path, name: str, _state: tuple[int, ...] | None) -> optuna.Stu
         raise DamagedError(f"{path}: is not the ledger of {name!r}: {type(error).__name__}: {error}") from None
 
 
+@uncollected()
 def read(path: Path, name: str) -> list[dict[str, Any]]:
     """The trials of a journal that somebody else may be writing, without touching it.
 

@@ -36,6 +36,7 @@ class Found:
     entered: int
 
 
+@ledger.uncollected()
 def recover(job: Job, tell: Callable[[str], None]) -> Found:
     """Checks every file of a search, and gives what is left."""
     _remove_unfinished(job.folder)
