@@ -76,9 +76,12 @@ class Store:
             if not own.is_relative_to(folder.resolve()) or own.exists():
                 continue
             own.parent.mkdir(parents=True, exist_ok=True)
-            self._files.get_file(path, str(own))
-            if name in self._hashes and _hash(own, own.stat().st_size) not in self._hashes[name]:
+            part = own.with_name(f".{own.name}.part")  # what is here under its name is whole
+            self._files.get_file(path, str(part))
+            if name in self._hashes and _hash(part, part.stat().st_size) not in self._hashes[name]:
+                part.unlink()
                 raise RunError(f"{self._place}: {path} is not what its hash says")
+            part.replace(own)
             self._seen[name] = _state(own)
             count += 1
         return count
@@ -124,7 +127,11 @@ class Store:
 
 @contextmanager
 def kept(store: Store | None, folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """Brings a run to its store while the block runs, and when it ends, however it ends."""
+    """Brings a run to its store while the block runs, and when it ends, however it ends.
+
+    Raises:
+        RunError: at the end of a block that was well, the store could not be reached.
+    """
     if store is None:
         yield
         return
@@ -134,20 +141,33 @@ def kept(store: Store | None, folder: Path, tell: Callable[[str], None]) -> Iter
         try:
             store.push(folder)
         except Exception as error:  # a store that is gone for a while is no reason to end a search
-            tell(f"{store.url}: not brought there, and tried again: {told(error)}")
+            tell(f"{store.url}: not brought there this time: {told(error)}")
 
     def from_time_to_time() -> None:
         while not over.wait(_EVERY_S):
             push()
 
     thread = threading.Thread(target=from_time_to_time, name="storage", daemon=True)
+
+    def rest() -> None:
+        over.set()
+        thread.join()
+
     thread.start()
     try:
         yield
-    finally:
-        over.set()
-        thread.join()
+    except BaseException:
+        rest()
         push()
+        raise
+    rest()
+    try:
+        store.push(folder)
+    except Exception as error:
+        raise RunError(
+            f"{store.url}: the run is whole in {folder}, and could not be brought there: {told(error)}; "
+            "launch again: it is brought there then"
+        ) from error
 
 
 def travels(path: Path) -> bool:

@@ -49,4 +49,5 @@ def test_data_that_the_cluster_has_are_not_looked_for_here(source: str, tmp_path
 
 
 def test_gpus_that_are_not_here_may_be_there(tmp_path: Path) -> None:
-    sent(tmp_path, "name: s\ndata: {source: data.csv, target: y}\nresources: {gpus_per_pack: 1, device: cuda}\n")
+    text = "name: s\ndata: {source: data.csv, target: y}\nresources: {gpus_per_pack: 1, device: cuda}\n"
+    assert sent(tmp_path, text).study.resources.device == "cuda"
