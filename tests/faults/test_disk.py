@@ -12,6 +12,7 @@ from hpsearch import pipeline
 from hpsearch.errors import DiskFullError, RunError
 from hpsearch.folder import Folder
 from hpsearch.search import ledger
+from hpsearch.search.journal import mend
 from hpsearch.search.ledger import Ledger
 from hpsearch.search.messages import Entry, Outcome
 from hpsearch.search.packing import read
@@ -59,7 +60,7 @@ def test_a_journal_without_room_keeps_whole_records_and_goes_on_when_there_is_so
     with pytest.raises(DiskFullError, match=r"ledger\.journal: cannot be written: no space left on the disk"):
         book.report(launch, 0, {1: Outcome(**{**outcome(0.6).__dict__, "failure": "x" * 9999})})
     assert path.read_bytes()[: len(before)] == before
-    assert ledger.mend(path) is None
+    assert mend(path) is None
     make_room(disk)
     book.report(launch, 0, {1: outcome(0.7)})
     assert [row["value"] for row in ledger.read(path, "study")] == [0.5, 0.7]

@@ -9,7 +9,8 @@ from optuna.distributions import FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from hpsearch.search.ledger import Ledger, direction, mend, read
+from hpsearch.search.journal import mend
+from hpsearch.search.ledger import Ledger, direction, read
 from hpsearch.search.messages import Entry, Outcome, StaleLaunchError
 
 LR = {"lr": FloatDistribution(1e-4, 1e-1, log=True)}
