@@ -5,6 +5,7 @@ directory, not from Python's own library. Where it lies is found without importi
 """
 
 import ast
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -20,7 +21,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import UserError, choices
+from hpsearch.errors import RunError, UserCodeExitError, UserError, choices
 
 _FORM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _loaded: dict[Path, str] = {}  # files of studies' code that may be imported, and the hash that each had then
@@ -74,7 +75,30 @@ class Code:
         if not callable(found):
             names = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
             raise UserError(f"{where}: {self.file} has no function {self.name!r}; {choices(names)}")
-        return found  # type: ignore[no-any-return]
+        return exits_are_errors(found, self.spec, self.file)
+
+    def load_fresh(self, where: str) -> Callable[..., Any]:
+        """Import the study's own module once more, beside the one that is loaded: its globals are as at the start.
+
+        Code of an installed package, and code that cannot be imported twice, is loaded as it is.
+
+        Raises:
+            UserError: the module cannot be imported, or has no such function or class.
+        """
+        if not self.own:
+            return self.load(where)
+        loaded = {
+            name: sys.modules.pop(name)
+            for name in family(self.module, self.file, self.base)
+            if name in sys.modules
+        }
+        try:
+            return self.load(where)
+        except UserError:
+            sys.modules.update(loaded)
+            return self.load(where)
+        finally:
+            sys.modules.update(loaded)
 
     def _import_own(self) -> Any:
         """Imports from the study's folder, as `python` does from a script's: its neighbours come first."""
@@ -141,8 +165,68 @@ def find(spec: str, base: Path, where: str) -> Code:
     return Code(spec, file, base, own=False)
 
 
+def exits_are_errors(function: Callable[..., Any], spec: str, file: Path) -> Callable[..., Any]:
+    """Wrap a function of the user's so that `sys.exit` in it raises an ordinary error that names it.
+
+    A SystemExit passes every `except Exception` and would end the command with the status that it carries.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with contained_exits(spec, file):
+            return function(*args, **kwargs)
+
+    return call
+
+
+@contextmanager
+def contained_exits(spec: str, file: Path) -> Iterator[None]:
+    """Turn a SystemExit of the user's code, or what else is no Exception, into an error.
+
+    Raises:
+        UserCodeExitError: the code of `spec`, which is in `file`, called `sys.exit`.
+    """
+    try:
+        yield
+    except (Exception, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        line = _last_line(error, file)
+        where = f" (line {line} of {file.name})" if line else ""
+        raise UserCodeExitError(f"{spec} {_exit_words(error)}{where}") from error
+
+
+@contextmanager
+def no_exits() -> Iterator[None]:
+    """Turn a SystemExit from anywhere below into a failure of the command: only user code raises one there.
+
+    Raises:
+        RunError: with the place of the `sys.exit` that was called.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{frame.filename}, line {frame.lineno}: {frame.name}"
+        raise RunError(f"{where} {_exit_words(error)}. Raise an error there instead") from error
+
+
+def _exit_words(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"called sys.exit({'' if error.code is None else repr(error.code)[:100]})"
+    return f"raised {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _last_line(error: BaseException, file: Path) -> int | None:
+    """The line of `file` that an error came through last."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
+    return lines[-1] if lines else None
+
+
 def fault(error: BaseException, file: Path) -> str:
     """An error in somebody's code, in a line: its type, its words, and the last line of their file."""
+    if isinstance(error, UserCodeExitError):
+        return str(error)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
     if isinstance(error, SyntaxError) and error.lineno and not lines:
         lines = [error.lineno]

@@ -19,6 +19,10 @@ class CheckError(Exception):
     """A check of the data or of the training set-up failed, and the search was not begun (exit 3)."""
 
 
+class UserCodeExitError(Exception):
+    """User code called `sys.exit`: an error of that code, which must not end the command (see `code`)."""
+
+
 class DamagedError(Exception):
     """A file that we wrote cannot be read back as it was written."""
 

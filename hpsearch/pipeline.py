@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch import begun, storage
 from hpsearch.capacity import Capacity
+from hpsearch.code import no_exits
 from hpsearch.errors import UserError, choices
 from hpsearch.folder import Folder
 from hpsearch.lock import hold, refuse_held
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from hpsearch.recipe.preflight import Begin, Tell
 
 
+@no_exits()
 def launch(
     path: Path,
     runs: str | Path | None = None,
@@ -117,6 +119,7 @@ def _begin(
             _run(folder, prepared.without_raw(), given, report, took)
 
 
+@no_exits()
 def check(
     path: Path,
     runs: Path,
@@ -154,6 +157,7 @@ def check(
     return preflight.look(prepared, folder, begun.about(prepared), only, tell, begin)
 
 
+@no_exits()
 def ablate(root: Path, seeds: int, reporter: Reporter | None = None) -> tuple[list[Any], dict[str, float | None]]:
     """Takes the best trial's tricks away one by one, and adds them one by one to the baseline; gives the effects
     and each variant's mean score.
@@ -256,6 +260,7 @@ def export(folder: Folder, prepared: Prepared, squeezed: Any) -> str | None:
     return None
 
 
+@no_exits()
 def export_run(root: Path, to: Path, what: str, reporter: Reporter | None = None) -> None:
     """Writes the export of a run's ensemble, student or best single net to a folder of its own.
 

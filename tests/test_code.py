@@ -1,5 +1,6 @@
 """Code that a study names comes from its own folder or an installed package, and from nowhere else."""
 
+import inspect
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import sklearn
 
 from hpsearch.code import find, forget_edited
-from hpsearch.errors import UserError
+from hpsearch.errors import UserCodeExitError, UserError
 
 
 @pytest.fixture(autouse=True)
@@ -184,3 +185,64 @@ def test_code_that_cannot_be_used_is_told_in_a_line(text: str, said: str, tmp_pa
         code.load("s.yaml: net")
     assert str(caught.value).startswith("s.yaml: net: ")
     assert "\n" not in str(caught.value)
+
+
+EXITS = """
+import asyncio
+import sys
+
+
+def leaves():
+    sys.exit(0)
+
+
+def leaves_deeper(status="no data here"):
+    leaves() if status is None else sys.exit(status)
+
+
+class Leaves:
+    def __init__(self):
+        raise SystemExit
+
+
+def cancelled():
+    raise asyncio.CancelledError("too late")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("leaves", r"mine_i:leaves called sys.exit\(0\) \(line 7 of mine_i.py\)"),
+        ("leaves_deeper", r"mine_i:leaves_deeper called sys.exit\('no data here'\) \(line 11 of mine_i.py\)"),
+        ("Leaves", r"mine_i:Leaves called sys.exit\(\) \(line 16 of mine_i.py\)"),
+        ("cancelled", r"mine_i:cancelled raised CancelledError: too late \(line 20 of mine_i.py\)"),
+    ],
+)
+def test_an_exit_is_an_error_of_its_code(name: str, said: str, tmp_path: Path) -> None:
+    function = find(f"mine_i:{name}", write(tmp_path, mine_i=EXITS), "net").load("net")
+    with pytest.raises(UserCodeExitError, match=said):
+        function()
+
+
+def test_an_interrupt_in_user_code_stays_one(tmp_path: Path) -> None:
+    text = "def interrupted():\n    raise KeyboardInterrupt"
+    function = find("mine_j:interrupted", write(tmp_path, mine_j=text), "net").load("net")
+    with pytest.raises(KeyboardInterrupt):
+        function()
+
+
+def test_a_loaded_function_keeps_its_signature(tmp_path: Path) -> None:
+    text = "def build(width, outputs=3):\n    return width"
+    function = find("mine_k:build", write(tmp_path, mine_k=text), "net").load("net")
+    assert (list(inspect.signature(function).parameters), function.__name__) == (["width", "outputs"], "build")
+    assert function(4) == 4
+
+
+def test_fresh_code_has_its_first_globals(tmp_path: Path) -> None:
+    text = "SEEN = []\n\n\ndef count():\n    SEEN.append(1)\n    return len(SEEN)"
+    code = find("mine_l:count", write(tmp_path, mine_l=text), "net")
+    used = code.load("net")
+    assert (used(), used()) == (1, 2)
+    assert code.load_fresh("net")() == 1
+    assert (used(), code.load("net")()) == (3, 4)

@@ -32,7 +32,7 @@ def read_own(
         return _raw(given, spec, place, dropped)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a Dataset's items run the user's code too
         raise UserError(f"{place}: {spec} failed: {fault(error)}") from error
 
 
