@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -120,6 +121,16 @@ OURS = tuple(METRICS)  # without those that a study registers
 PROPER = {"classification": "log_loss", "regression": "rmse"}  # always reported, and breaks ties
 
 
+def arguments(values: Tensor, target: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a user's metric is called with: copies, so that it may write into them.
+
+    Args:
+        values: probabilities [N, C] or values [N] of one row.
+        target: class indices or values [N].
+    """
+    return values.double().cpu().numpy().copy(), target.cpu().numpy().copy()
+
+
 @dataclass(frozen=True)
 class Own:
     """A metric of the user's own as it travels to workers: `module:name`, found from `base`.
@@ -147,12 +158,11 @@ class Own:
         function = find(self.spec, at_hand(self.base), "search.metric").load("search.metric")
 
         def score(prediction_K: Tensor, target: Tensor) -> Tensor:
-            rows = prediction_K.exp() if prediction_K.dim() == 3 else prediction_K
-            y = target.cpu().numpy()
-            whole = rows.flatten(1).isfinite().all(1).tolist()  # a row that diverged has no score
+            values = prediction_K.exp() if prediction_K.dim() == 3 else prediction_K
+            whole = values.flatten(1).isfinite().all(1)  # a row that diverged has no score
             found = [
-                float(function(row.double().cpu().numpy(), y)) if fine else float("nan")
-                for row, fine in zip(rows, whole, strict=True)
+                float(function(*arguments(row, target))) if fine else float("nan")
+                for row, fine in zip(values, whole.tolist(), strict=True)
             ]
             return torch.tensor(found, dtype=torch.float64, device=prediction_K.device)
 

@@ -91,9 +91,9 @@ def prepare(
     prepared = Prepared(
         study, place, base, net, codes, own_metric, None, space, dataset, arrays, searched, capacity
     )
-    try_metric(prepared, scorer)
+    try_metric(prepared, scorer, tell)
     if takes is not None:
-        try_net(prepared)
+        try_net(prepared, tell)
     if arrays.weights is not None:
         try_weights(prepared, tell)
     return prepared

@@ -9,19 +9,20 @@ import torch
 from hpsearch.code import Code, fault
 from hpsearch.data.dataset import Target
 from hpsearch.errors import UserError
-from hpsearch.metrics import METRICS, OURS
+from hpsearch.metrics import METRICS, OURS, arguments
 from hpsearch.nets import own
 from hpsearch.nets.build import build
+from hpsearch.nets.isolation import shared_tensors, writes_into_input
 from hpsearch.pack.first import last_linear
 from hpsearch.pack.front import front_of
 from hpsearch.pack.pretrained import start_from
 from hpsearch.prepared import Prepared
 
 
-def try_metric(prepared: Prepared, code: Code | None) -> None:
+def try_metric(prepared: Prepared, code: Code | None, tell: Callable[[str], None]) -> None:
     """Scores a constant prediction of the validation part, and where the metric is the user's own one that varies.
 
-    `code`: of a metric of the user's own.
+    `code`: of a metric of the user's own. `tell` hears that it writes into what it is handed.
 
     Raises:
         UserError: it fails, or gives no number.
@@ -41,12 +42,24 @@ def try_metric(prepared: Prepared, code: Code | None) -> None:
         varied = torch.randn(prediction.shape, generator=chance).log_softmax(-1)
     else:  # the targets in another order: values that there can be
         varied = y[torch.randperm(rows, generator=chance)].double().unsqueeze(0)
+    written: list[str] = []
     try:
         values = METRICS[code.spec].score(torch.cat([prediction, varied]), y)
+        written = _written_by(code.load(where), varied[0].exp() if target.classes else varied[0], y)
     except Exception as error:
         raise UserError(f"{where} failed: {fault(error, code.file)}") from error
+    if written:
+        tell(f"metric: {code.spec} changes its {' and its '.join(written)} in place; it gets copies")
     if bool(values.isnan().all()):
         raise UserError(f"{where} gave NaN for a constant prediction and for a random one")
+
+
+def _written_by(metric: Callable[..., object], values: torch.Tensor, y: torch.Tensor) -> list[str]:
+    """The arguments that a user's metric changes in place."""
+    given, before = arguments(values, y), arguments(values, y)
+    metric(*given)
+    names = zip(("prediction", "target"), given, before, strict=True)
+    return [name for name, after, array in names if not np.array_equal(after, array)]
 
 
 def is_defined(metric: str, y: np.ndarray, target: Target) -> bool:
@@ -93,26 +106,37 @@ def try_weights(prepared: Prepared, tell: Callable[[str], None]) -> None:
             tell(f"init_from: {len(loaded)} tensors loaded ({', '.join(loaded)}); {own}")
 
 
-def try_net(prepared: Prepared) -> None:
+def try_net(prepared: Prepared, tell: Callable[[str], None]) -> None:
     """Builds a net of the user's own with the first trial's params, and shows it a few examples.
 
+    `tell` hears that the net writes into its input.
+
     Raises:
-        UserError: its code fails, or its outputs are not one row an example.
+        UserError: its code fails, its outputs are not one row an example, or two of its nets share tensors.
     """
     arrays, where = prepared.arrays, f"{prepared.place}: net: {prepared.study.net}"
     params, (code, *_) = prepared.params(0), prepared.code
     x = torch.from_numpy(arrays.train.x[:4].copy())
     try:
         front, shape = front_of(params, arrays)
-        net = build(prepared.net.factory(), params, shape, seed=0)
+        net, other = (build(prepared.net.factory(), params, shape, seed) for seed in (0, 1))
         x = x if front is None else front(x)
         wrong = own.wrong(net, x, arrays.target.outputs)
-    except Exception as error:
+        writes = wrong is None and writes_into_input(net, x)
+    except (Exception, SystemExit) as error:
         given = ", ".join(f"{name} {params[name]}" for name in prepared.net.takes)
         told = fault(error, code.file)
         raise UserError(f"{where}: failed{f' with {given}' if given else ''}: {told}") from error
     if wrong is not None:
         raise UserError(f"{where}: {wrong}")
+    if writes:
+        tell(f"net: {code.spec} changes its input in place; it gets a copy of each batch")
+    shared = shared_tensors(net, other)
+    if shared:
+        raise UserError(
+            f"{where}: two calls returned nets that share {shared[0]}. Build new layers in each call, or return "
+            "copy.deepcopy of what is shared"
+        )
     if prepared.space.highest("prior_bias") and last_linear(net, arrays.target.outputs) is None:
         raise UserError(f"{prepared.place}: params.prior_bias: {where} has no last linear layer with a bias")
     if prepared.space.highest("frozen_epochs") and last_linear(net, arrays.target.outputs) is None:

@@ -5,14 +5,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import hpsearch
 from hpsearch.errors import UserError
+from hpsearch.metrics import METRICS as KNOWN
 from hpsearch.pack.train import Pack, Settings
 from hpsearch.prepare import prepare
 
 METRICS = """
+import sys
+
 import numpy as np
+import torch
 
 
 def twos(probability, target):
@@ -44,6 +49,22 @@ def words(probability, target):
 
 def off(value, target):
     return np.abs(value - target).max()
+
+
+def sorts(probability, target):
+    target.sort()
+    probability[:] = 0
+    return twos(probability, target)
+
+
+def centred(value, target):
+    value -= value.mean()
+    torch.from_numpy(target).sub_(target.mean())
+    return np.abs(value - target).mean()
+
+
+def leaves(probability, target):
+    sys.exit(0)
 """
 
 
@@ -94,8 +115,9 @@ def test_a_regressions_metric_sees_values_in_their_units(write: Any) -> None:
     [
         ("raises", "failed: IndexError: index 11 is out of bounds"),
         ("nan", "gave NaN for a constant prediction"),
+        ("leaves", "my_metrics:leaves called sys.exit(0) (line "),
         ("words", "failed: ValueError: could not convert string to float: 'good'"),
-        ("absent", "has no function 'absent'; choose from finite, nan, off, raises"),
+        ("absent", "has no function 'absent'; choose from centred, finite, leaves, nan, off, raises"),
     ],
 )
 def test_one_that_does_not_work_is_refused(name: str, said: str, write: Any) -> None:
@@ -115,3 +137,32 @@ def test_a_row_that_diverged_does_not_fail_the_others(write: Any) -> None:
     failures = {state.record.trial: state.record.failure for state in pack.done}
     assert failures[0] is None
     assert str(failures[1]).startswith("the training loss became ")
+
+
+@pytest.mark.parametrize(
+    ("name", "direction", "source", "said"),
+    [
+        ("sorts", "maximize", "sklearn:digits", "changes its prediction and its target in place; it gets copies"),
+        (
+            "centred",
+            "minimize",
+            "sklearn:diabetes",
+            "changes its prediction and its target in place; it gets copies",
+        ),
+        ("twos", "maximize", "sklearn:digits", None),
+    ],
+)
+def test_a_metric_that_writes_gets_copies(
+    name: str, direction: str, source: str, said: str | None, write: Any
+) -> None:
+    notes: list[str] = []
+    prepared = prepare(write(name, direction, source), tell=notes.append)
+    assert [note for note in notes if "in place" in note] == (
+        [f"metric: my_metrics:{name} {said}"] if said else []
+    )
+    y, target = torch.from_numpy(prepared.arrays.validation.y.copy()), prepared.arrays.target
+    prediction = torch.randn((2, len(y), *([target.outputs] if target.classes else [])), dtype=torch.float64)
+    before = prediction.clone(), y.clone()
+    scores = [KNOWN[prepared.arrays.metric].score(prediction, y) for _ in range(2)]
+    assert torch.equal(*scores)
+    assert torch.equal(prediction, before[0]) and torch.equal(y, before[1])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from hpsearch.errors import UserError
+from hpsearch.nets.isolation import isolate
 from hpsearch.nets.layers import Dropout, SpatialDropout
 from hpsearch.nets.shape import Factory, Params, Shape
 
@@ -66,6 +67,7 @@ def factory(function: Function, spec: str, names: Sequence[str]) -> Factory:
     """The factory of trials' nets: `function` called with these of a trial's params, and with what it is offered.
 
     A `dropout` or `spatial_dropout` that it does not take itself is set in each of the net's layers of that kind.
+    A net never writes into what others see (`nets.isolation`).
     """
     offered = [name for name in inspect.signature(function).parameters if name in OFFERS]
     offered += [name for name in _ALWAYS_OFFERED.get(spec, ()) if name not in offered]
@@ -79,6 +81,7 @@ def factory(function: Function, spec: str, names: Sequence[str]) -> Factory:
             if name not in names and params.get(name) is not None:
                 for layer in (module for module in net.modules() if type(module) in kinds):
                     layer.p = float(params[name])  # type: ignore[assignment]
+        isolate(net)
         return net
 
     return build
