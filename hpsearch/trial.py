@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hpsearch.code import is_code, no_exits
 from hpsearch.errors import UserError
 from hpsearch.folder import Folder
 from hpsearch.pack.checkpoint import Record, RowState
+from hpsearch.pack.rebuild import fail_unless_rebuilt
 from hpsearch.pack.train import Pack, Settings
 from hpsearch.prepare import prepare
 from hpsearch.prepared import Overrides, Prepared
@@ -17,6 +19,7 @@ from hpsearch.search.progress import Reporter
 from hpsearch.space import draw
 
 
+@no_exits()
 def run_trial(path: Path, number: int, report: Reporter, overrides: Overrides | None = None) -> Record:
     """Trains trial `number` of a study by the plain loop and tells of each evaluation; writes nothing.
 
@@ -46,6 +49,8 @@ def run_trial(path: Path, number: int, report: Reporter, overrides: Overrides | 
         return True
 
     pack.train(on_epoch=tell)
+    if is_code(study.net):
+        fail_unless_rebuilt(pack.done, prepared.net, arrays)
     return pack.done[0].record
 
 

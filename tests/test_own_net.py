@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import hpsearch
-from hpsearch.errors import UserError
+from hpsearch.errors import CheckError, RunError, UserError
+from hpsearch.pack.train import Pack, Settings
 from hpsearch.prepare import prepare
 from hpsearch.prepared import Overrides
 from hpsearch.trial import run_trial
@@ -173,3 +175,100 @@ def test_one_that_does_not_fit_is_refused(net: str, params: str, said: str, writ
     assert said in str(caught.value)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+UNSOUND = """
+import sys
+
+import torch
+from torch import nn
+
+
+class Listed(nn.Module):
+    def __init__(self, outputs):
+        super().__init__()
+        self.layers, self.head = [nn.Linear(64, 16)], nn.Linear(16, outputs)
+
+    def forward(self, x):
+        return self.head(self.layers[0](x.flatten(1)).relu())
+
+
+class Subtracts(nn.Module):
+    def __init__(self, outputs):
+        super().__init__()
+        self.head = nn.Linear(64, outputs)
+
+    def forward(self, x):
+        return self.head(x.sub_(0.5).flatten(1))
+
+
+NET = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+
+def one_for_all():
+    return NET
+
+
+def leaves():
+    sys.exit(0)
+
+
+class LeavesForward(Subtracts):
+    def forward(self, x):
+        raise SystemExit(3)
+"""
+
+
+@pytest.fixture
+def unsound(tmp_path: Path, write: Any) -> Any:
+    def unsound(net: str, params: str = "{epochs: 3, lr: 0.01}") -> Path:
+        (tmp_path / "unsound.py").write_text(UNSOUND)
+        return write(f"unsound:{net}", params)
+
+    return unsound
+
+
+def test_a_trial_whose_net_cannot_be_rebuilt_fails(unsound: Any) -> None:
+    from hpsearch.search.progress import Quiet
+
+    record = run_trial(unsound("Listed"), 0, Quiet())
+    assert record.failure is not None
+    assert "Tensors outside: layers[0].weight, layers[0].bias. Register what a net learns" in record.failure
+
+
+def test_a_net_that_writes_into_its_input_scores_what_it_predicts(unsound: Any) -> None:
+    notes: list[str] = []
+    prepared = prepare(unsound("Subtracts"), tell=notes.append)
+    assert "net: unsound:Subtracts changes its input in place; it gets a copy of each batch" in notes
+    before = prepared.arrays.validation.x.copy()
+    pack = Pack.start(Settings(0, prepared.net.factory(), "loop"), prepared.arrays, [0], [prepared.params(0)])
+    pack.train()
+    assert np.array_equal(prepared.arrays.validation.x, before)
+    weight, bias = pack.done[0].tensors["best.theta"].split([640, 10])
+    logits = (torch.from_numpy(before).flatten(1) - 0.5) @ weight.view(10, 64).T + bias
+    accuracy = (logits.argmax(1).numpy() == prepared.arrays.validation.y).mean()
+    assert pack.done[0].record.best["accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize(
+    ("net", "said"),
+    [
+        ("one_for_all", "two calls returned nets that share 1.weight. Build new layers in each call"),
+        ("leaves", "failed: unsound:leaves called sys.exit(0) (line 34 of unsound.py)"),
+        ("LeavesForward", "failed: SystemExit: 3 (line 39 of unsound.py)"),
+    ],
+)
+def test_nets_that_reach_beyond_themselves_are_refused(net: str, said: str, unsound: Any) -> None:
+    with pytest.raises(UserError) as caught:
+        prepare(unsound(net))
+    assert said in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_launch_stops_before_a_net_that_cannot_be_rebuilt(unsound: Any, tmp_path: Path) -> None:
+    study = unsound("Listed", "{epochs: 3, lr: {low: 1e-3, high: 1e-2}}")
+    with pytest.raises(CheckError, match=r"R2\.state"):
+        hpsearch.launch(study, runs=tmp_path / "runs")
+    with pytest.raises(RunError, match="all 8 trials that ended have failed; the first: a net rebuilt from"):
+        hpsearch.launch(study, runs=tmp_path / "runs", skip_checks=True)

@@ -57,15 +57,17 @@ class Net:
     base: Path = Path()
     takes: tuple[str, ...] = ()
 
-    def factory(self) -> Factory:
+    def factory(self, fresh: bool = False) -> Factory:
         """
+        `fresh`: of the user's code as it is before it has run, with its globals as at the start.
+
         Raises:
             UserError: its code cannot be imported.
         """
         if self.name in NETS:
             return NETS[self.name]
-        function = code.find(self.name, code.at_hand(self.base), "net").load("net")
-        return own.factory(function, self.name, self.takes)
+        found = code.find(self.name, code.at_hand(self.base), "net")
+        return own.factory(found.load_fresh("net") if fresh else found.load("net"), self.name, self.takes)
 
 
 def build(factory: Factory, params: Params, shape: Shape, seed: int) -> nn.Module:

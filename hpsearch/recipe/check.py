@@ -32,6 +32,7 @@ from hpsearch.recipe import (
     peers,
     plain,
     repeat,
+    state,
 )  # fmt: skip
 from hpsearch.recipe.bench import Bench
 from hpsearch.recipe.verdict import Finding, judged, skipped
@@ -65,6 +66,7 @@ CHECKS: dict[str, Check] = {
     "R1": Check("net", repeat.same_seed),
     "R2": Check("net", plain.trains),
     "R2.frozen": Check("net", plain.all_weights_move),
+    "R2.state": Check("net", state.registered),
     "R3": Check("net", evaluation.in_full),
     "R3.norms": Check("net", evaluation.norms_estimate),
     "R4": Check("net", initial.zeroed),
@@ -156,7 +158,7 @@ def _looked(check: Check, prepared: Prepared, benches: dict[str, Any]) -> Findin
             return check.look(benches[check.of])
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if check.of == "data" or prepared.net.name in NETS:
             raise  # a fault of ours, and not of the user's net
         at = traceback.extract_tb(error.__traceback__)[-1]

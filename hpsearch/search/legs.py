@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from hpsearch.code import Reference
+from hpsearch.code import Reference, is_code
 from hpsearch.data.dataset import Arrays
 from hpsearch.errors import DamagedError
 from hpsearch.files import set_aside
@@ -26,6 +26,7 @@ from hpsearch.metrics import METRICS, Own
 from hpsearch.nets.build import Net
 from hpsearch.pack import checkpoint
 from hpsearch.pack.checkpoint import Record, RowState
+from hpsearch.pack.rebuild import fail_unless_rebuilt
 from hpsearch.pack.train import Pack, Settings, fresh
 from hpsearch.search.messages import Outcome
 from hpsearch.search.objective import run_objective
@@ -97,7 +98,10 @@ def run_leg(
             pace = _Pace(listener.beat, alive, store, work, log)
             pack.train(on_epoch=pace.on_epoch)
             log.info("trained %d row-epochs", pace.row_epochs)
-            states = [*over, *pack.states()]
+            trained = pack.states()
+            if is_code(work.net.name):
+                fail_unless_rebuilt(trained, work.net, arrays, work.device)
+            states = [*over, *trained]
     ended = outcomes(states, leg.leg, arrays)
     keep = set(listener.kept(ended))
     gone = ended.keys() - keep

@@ -114,16 +114,21 @@ def _snapshots(states: Sequence[checkpoint.RowState], arrays: Arrays) -> list[Ca
     return found
 
 
+def which(candidate: Candidate) -> str:
+    """Return what the names of the candidate's tensors begin with in its rows."""
+    return f"snapshot.{candidate.epoch}" if candidate.kind == "snapshot" else "best"
+
+
 def rows_of(candidate: Candidate) -> list[checkpoint.RowState]:
     """The rows of the candidate's net, or of its folds' nets, with what a net is made of, as `best.*`."""
-    which = f"snapshot.{candidate.epoch}." if candidate.kind == "snapshot" else "best."
+    prefix = f"{which(candidate)}."
     return [
         checkpoint.RowState(
             state.record,
             {
-                f"best.{name.removeprefix(which)}": tensor
+                f"best.{name.removeprefix(prefix)}": tensor
                 for name, tensor in state.tensors.items()
-                if name.startswith(which) and name != f"{which}prediction"
+                if name.startswith(prefix)
             },
         )
         for state in candidate.states

@@ -15,7 +15,8 @@ from hpsearch.search.progress import Reporter
 from hpsearch.search.shelf import Shelf
 from hpsearch.squeeze.calibrate import together
 from hpsearch.squeeze.candidates import Candidate
-from hpsearch.squeeze.squeeze import Squeezed, choose
+from hpsearch.squeeze.choose import choose
+from hpsearch.squeeze.squeeze import Squeezed
 
 
 def squeeze_own(folder: Folder, prepared: Prepared, rows: list[dict[str, Any]], report: Reporter) -> Squeezed:

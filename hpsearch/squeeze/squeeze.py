@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,10 @@ from hpsearch.search.progress import Reporter
 from hpsearch.squeeze import calibrate, distill
 from hpsearch.squeeze.again import again, luck
 from hpsearch.squeeze.candidates import Candidate, best_first, candidates, predict
-from hpsearch.squeeze.evidence import weigh
 from hpsearch.squeeze.further import NoneFinishedError
 from hpsearch.squeeze.kept import keep
-from hpsearch.squeeze.library import Library
 from hpsearch.squeeze.prolong import prolong
+from hpsearch.squeeze.rebuilt import choose_rebuilt
 from hpsearch.squeeze.refit import refit
 from hpsearch.squeeze.soup import ladle
 from hpsearch.squeeze.team import Judged, team_of
@@ -67,7 +66,7 @@ def squeeze(
         report.stage("prolong")
         better, prolonged = prolong(folder, prepared, rows, library, workers, report)
         library = best_first([*library, *better], prepared.searched)
-    ensemble, members = choose(library, prepared)
+    ensemble, members, library = choose_rebuilt(library, prepared, report)
     result = Squeezed(library[0].named(), ensemble, prolonged=prolonged)
     result.teams["best"] = team_of(library[:1], prepared)
     sure = _temperature(library[0], prepared.searched)
@@ -99,21 +98,6 @@ def _keep(folder: Folder, result: Squeezed) -> None:
             keep(folder, what, result.teams[what], {**told, "members": [member]})
     keep(folder, "ensemble", result.teams["ensemble"], result.ensemble)
     write_json(folder.members, finite(result.ensemble))
-
-
-def choose(library: Sequence[Candidate], prepared: Prepared) -> tuple[dict[str, Any], list[Candidate]]:
-    """The ensemble's members among the candidates, by the validation part alone, and what is said of them."""
-    arrays, size = prepared.searched, prepared.study.squeeze.ensemble
-    task, metric, y = arrays.target.task, arrays.metric, arrays.validation.y
-    predictions = np.stack([candidate.prediction for candidate in library])
-    shares, evidence = weigh(Library(predictions, y, task, metric), size, prepared.study.seed, arrays.block)
-    members = [library[place] for place in shares]
-    described = {
-        "members": [member.named() for member in members],
-        "weights": list(shares.values()),
-        **asdict(evidence),
-    }
-    return described, members
 
 
 def _temperature(one: Candidate, arrays: Arrays) -> float:
