@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hpsearch.data import preprocess, sources
+from hpsearch.data import categories, labels, preprocess, sources
 from hpsearch.data.dataset import Part, Target
 from hpsearch.data.preprocess import ArraySchema, Schema, TableSchema
 from hpsearch.errors import UserError, choices
@@ -25,7 +25,7 @@ def extra_part(train: Part, target: Target, schema: Schema, data: Data, base: Pa
     assert data.extra is not None
     if sources.names_code(data.extra):
         raise UserError(f"{where}: must be a file, a folder or sklearn:NAME, got {data.extra!r}")
-    raw = sources.read(data.model_copy(update={"source": data.extra}), base, where)
+    raw = sources.read(_as_extra(data, schema), base, where)
     if raw.table is not None and isinstance(schema, TableSchema):
         name = data.target or raw.target
         if name is None or name not in raw.table:
@@ -47,16 +47,22 @@ def extra_part(train: Part, target: Target, schema: Schema, data: Data, base: Pa
     )
 
 
+def _as_extra(data: Data, schema: Schema) -> Data:
+    """How the extra rows are read: what are categories in training is text in their CSV."""
+    words = schema.category_names if isinstance(schema, TableSchema) else data.categorical
+    return data.model_copy(update={"source": data.extra, "categorical": words})
+
+
 def _targets(column: pd.Series, target: Target, where: str) -> np.ndarray:
     if column.isna().any():
         raise UserError(f"{where}: row {int(np.flatnonzero(column.isna())[0])} has no target")
     if target.task == "regression":
         return preprocess.numbers(column, where)
-    lookup = {name: index for index, name in enumerate(target.classes)}
-    labels = preprocess.words(column)
-    unknown = [label for label in labels if label not in lookup]
-    if unknown:
+    found = labels.codes(column, target.classes)
+    unseen = np.flatnonzero(found == categories.UNSEEN)
+    if len(unseen):
         raise UserError(
-            f"{where}: has the class {unknown[0]!r}, which the source has not; {choices(target.classes)}"
+            f"{where}: has the class {labels.names(column.iloc[unseen[:1]])[0]!r}, which the source has not; "
+            f"{choices(target.classes)}"
         )
-    return np.array([lookup[label] for label in labels], dtype=np.int64)
+    return found

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.code import Code
-from hpsearch.data import preprocess, sources, splits
+from hpsearch.data import categories, labels, preprocess, sources, splits
 from hpsearch.data.dataset import Arrays, Part, Target
 from hpsearch.data.extra import extra_part
 from hpsearch.data.preprocess import Schema
@@ -150,7 +150,7 @@ def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
     if len(table) == 0:
         raise UserError(f"{place}: data.source: {raw.name} has no rows")
     preprocess.refuse_strange(table[name], f"{place}: data.target")
-    y, target, note = _recognise(table[name], data.task, place)
+    y, target, note = _recognise(table[name], data.task, place, raw.typed)
     named = table.get(data.split.named) if data.split.named else None
     if named is not None and data.split.group is not None:
         preprocess.refuse_strange(named, f"{place}: data.split.group", times=True)
@@ -191,31 +191,37 @@ def _weights(column: pd.Series, train: np.ndarray, place: str) -> np.ndarray:
     return np.asarray(values[train] / mean, dtype=np.float32)
 
 
-def _recognise(column: pd.Series, task: str | None, place: str) -> tuple[np.ndarray, Target, str]:
-    """The targets as class indices or values, and how the task was recognised."""
+def _recognise(
+    column: pd.Series, task: str | None, place: str, typed: bool = True
+) -> tuple[np.ndarray, Target, str]:
+    """The targets as class indices or values, and how the task was recognised; `typed` is `Raw`'s."""
     missing = np.flatnonzero(column.isna())
     if len(missing):
         raise UserError(f"{place}: data.target: {len(missing)} rows have no target, the first is row {missing[0]}")
-    guess, why = _guess_task(column)
+    values = labels.numeric(column, typed)
+    guess, why = _guess_task(column, values)
     told = f"task: {task} (named in the study)" if task else f"task: {guess} ({why})"
     if (task or guess) == "regression":
         return _regression(column, place, told)
-    if guess == "regression" and column.nunique() > _MOST_INTEGER_CLASSES and (column != column.round()).any():
+    if guess == "regression" and values is not None and _many_fractions(values):
         raise UserError(
             f"{place}: data.target: {why}, with fractions among them, which name no classes; "
             "data.task: regression, or whole numbers or words"
         )
-    if pd.api.types.is_float_dtype(column) and np.isinf(column.to_numpy(dtype=np.float64)).any():
+    if values is not None and np.isinf(values).any():
         raise UserError(f"{place}: data.target: holds infinity, which is no class")
-    labels = preprocess.words(column)
-    names = np.unique(labels.astype(str))
-    order = _class_order(names)
-    classes = names[order].tolist()
+    names = labels.names(column)
+    found = np.unique(names.astype(str))
+    classes = found[labels.order(found)].tolist()
     if len(classes) < 2:
         raise UserError(f"{place}: data.target: has the single class {classes[0]!r}; a task needs two")
-    lookup = {label: index for index, label in enumerate(classes)}
-    y = np.array([lookup[label] for label in labels], dtype=np.int64)
+    lookup = {name: index for index, name in enumerate(classes)}
+    y = np.array([lookup[name] for name in names], dtype=np.int64)
     return y, Target("classification", tuple(classes)), f"{told}, {len(classes)} classes"
+
+
+def _many_fractions(values: np.ndarray) -> bool:
+    return len(np.unique(values)) > _MOST_INTEGER_CLASSES and bool((values != values.round()).any())
 
 
 def _regression(column: pd.Series, place: str, told: str) -> tuple[np.ndarray, Target, str]:
@@ -223,24 +229,19 @@ def _regression(column: pd.Series, place: str, told: str) -> tuple[np.ndarray, T
     return y, Target("regression"), told
 
 
-def _guess_task(column: pd.Series) -> tuple[str, str]:
-    if pd.api.types.is_bool_dtype(column):
-        return "classification", "the target is boolean"
-    if not pd.api.types.is_numeric_dtype(column):
-        return "classification", "the target is text"
-    values = column.to_numpy(dtype=np.float64)
-    distinct = len(np.unique(values))
-    if np.all(values == np.round(values)) and distinct <= _MOST_INTEGER_CLASSES:
-        return "classification", f"the target has {distinct} distinct integers"
-    return "regression", f"the target has {distinct} distinct numbers"
-
-
-def _class_order(names: np.ndarray) -> np.ndarray:
-    """Numbers in their order, words in theirs."""
-    try:
-        return np.argsort(names.astype(np.float64), kind="stable")
-    except ValueError:
-        return np.argsort(names, kind="stable")
+def _guess_task(column: pd.Series, values: np.ndarray | None) -> tuple[str, str]:
+    """The task that these labels ask for, and why; `values` are those of `labels.numeric`."""
+    if values is None:
+        if labels.are_booleans(column):
+            return "classification", "the target is boolean"
+        categorical = isinstance(column.dtype, pd.CategoricalDtype)
+        return "classification", f"the target is {'categorical' if categorical else 'text'}"
+    if np.all(values == np.round(values)):
+        distinct = len(np.unique(categories.words(column).astype(str)))
+        if distinct <= _MOST_INTEGER_CLASSES:
+            return "classification", f"the target has {distinct} distinct integers"
+        return "regression", f"the target has {distinct} distinct numbers"
+    return "regression", f"the target has {len(np.unique(values))} distinct numbers"
 
 
 def _split(

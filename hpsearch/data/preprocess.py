@@ -1,8 +1,9 @@
 """From raw columns to the float32 numbers a net sees; everything is fitted on the training part alone.
 
 A number is standardised, a missing one becomes the training median. A category becomes one 0/1 column a
-category known from training; a missing or unknown category is all zeros. A column that has missing values
-in training gets a 0/1 column that says so. Arrays are standardised: flat ones a feature, others a channel.
+category known from training; a missing or unknown category is all zeros. `categories` reads the values. A column
+that has missing values in training gets a 0/1 column that says so. Arrays are standardised: flat ones a feature,
+others a channel.
 """
 
 import datetime
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hpsearch.data import categories
 from hpsearch.errors import UserError
 from hpsearch.nets.shape import Layout
 
@@ -37,7 +39,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Category:
-    """`text`: training read the column as text, so that 007 and 7 are two words."""
+    """`text`: each spelling is a category of its own, such as the versions 1.1 and 1.10."""
 
     name: str
     categories: tuple[str, ...]
@@ -48,6 +50,14 @@ class Category:
     def width(self) -> int:
         return len(self.categories) + self.flags_missing
 
+    def codes(self, series: pd.Series, place: str) -> np.ndarray:
+        """Return for each row the index of its category, `categories.MISSING` or `categories.UNSEEN`, [N]."""
+        return categories.codes(series, self.categories, self.text, place)
+
+    def read(self, series: pd.Series, place: str) -> np.ndarray:
+        """Return for each row its category, None for a missing value, the canonical text of an unseen one, [N]."""
+        return categories.read(series, self.categories, self.text, place)
+
 
 Column = Number | Category
 
@@ -57,6 +67,11 @@ class TableSchema:
     """The columns of a table, in the order in which a net sees them."""
 
     columns: tuple[Column, ...]
+
+    @property
+    def category_names(self) -> list[str]:
+        """The columns of categories, which are text in a CSV."""
+        return [column.name for column in self.columns if isinstance(column, Category)]
 
     def transform(self, table: pd.DataFrame, place: str) -> np.ndarray:
         """Float32 [N, D].
@@ -74,7 +89,7 @@ class TableSchema:
             if isinstance(column, Number):
                 blocks.append(_number_block(column, numbers(table[column.name], place)))
             else:
-                blocks.append(_category_block(column, words(table[column.name])))
+                blocks.append(_category_block(column, column.codes(table[column.name], place)))
         return np.concatenate(blocks, axis=1, dtype=np.float32)
 
     def layout(self) -> Layout:
@@ -130,7 +145,7 @@ def numbers(series: pd.Series, place: str, advice: str = _OTHER_COLUMN) -> np.nd
     """A column as float64, missing as NaN; what is not a number is refused with its row and `advice`."""
     if is_time(series):
         raise UserError(f"{place}: the column {series.name!r} holds times, and should hold numbers")
-    values = pd.to_numeric(series, errors="coerce")
+    values = as_floats(series)
     wrong = series.notna() & values.isna()
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
@@ -145,17 +160,11 @@ def numbers(series: pd.Series, place: str, advice: str = _OTHER_COLUMN) -> np.nd
     return out
 
 
-def words(series: pd.Series) -> np.ndarray:
-    """A column as text, missing as None; whole numbers lose their `.0`, so 1 and 1.0 are one category."""
-
-    def word(value: Any) -> str | None:
-        if pd.isna(value):
-            return None
-        if isinstance(value, bool | np.bool_):
-            return str(bool(value)).lower()
-        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-    return np.array([word(value) for value in series], dtype=object)
+def as_floats(series: pd.Series) -> pd.Series:
+    """Return a column as a column of numbers; what is none is missing in it."""
+    if isinstance(series.dtype, pd.ArrowDtype) and series.dtype.kind == "O":  # decimals and dictionaries
+        series = series.astype(object)
+    return pd.to_numeric(series, errors="coerce")
 
 
 def _number_block(column: Number, values: np.ndarray) -> np.ndarray:
@@ -164,21 +173,30 @@ def _number_block(column: Number, values: np.ndarray) -> np.ndarray:
     return np.stack([scaled, missing], axis=1) if column.flags_missing else scaled[:, None]
 
 
-def _category_block(column: Category, values: np.ndarray) -> np.ndarray:
-    hits = [values == category for category in column.categories]
-    if column.flags_missing:
-        hits.append(np.array([value is None for value in values]))
-    return np.stack(hits, axis=1).astype(np.float32) if hits else np.zeros((len(values), 0), np.float32)
+def _category_block(column: Category, codes: np.ndarray) -> np.ndarray:
+    wanted = [*range(len(column.categories)), *([categories.MISSING] if column.flags_missing else [])]
+    return np.asarray(codes[:, None] == np.array(wanted, dtype=np.int64), dtype=np.float32)
 
 
 def is_categorical(series: pd.Series, named: Sequence[str]) -> bool:
-    """Named so, boolean, categorical, or text that is mostly not numbers."""
-    if series.name in named or pd.api.types.is_bool_dtype(series) or isinstance(series.dtype, pd.CategoricalDtype):
+    """Named so, boolean, categorical, or text that is mostly not numbers; not a column without any value."""
+    present = series.dropna()
+    if series.name in named or len(present) == 0:
+        return series.name in named
+    if _is_dictionary(series) or pd.api.types.is_bool_dtype(series):
         return True
     if pd.api.types.is_numeric_dtype(series):
         return False
-    present = series.dropna()
-    return len(present) > 0 and bool(pd.to_numeric(present, errors="coerce").notna().mean() < 0.5)
+    numeric = as_floats(present).notna().to_numpy()
+    if present.dtype == object:  # pandas would take True for 1
+        numeric = numeric & np.array([not isinstance(value, bool | np.bool_) for value in present])
+    return bool(numeric.mean() < 0.5)
+
+
+def _is_dictionary(series: pd.Series) -> bool:
+    """Whether the column's type says that its values are categories; a dictionary is Arrow's name for it."""
+    dtype = series.dtype
+    return isinstance(dtype, pd.CategoricalDtype) or str(dtype).startswith("dictionary<")
 
 
 def fit_table(table: pd.DataFrame, categorical: Sequence[str], train: np.ndarray, place: str) -> TableSchema:
@@ -229,11 +247,9 @@ def _fit_number(series: pd.Series, train: np.ndarray, place: str) -> Number:
 
 
 def _fit_category(series: pd.Series, train: np.ndarray) -> Category:
-    values = words(series)[train]
-    known = sorted({value for value in values if value is not None})
-    read = series.cat.categories if isinstance(series.dtype, pd.CategoricalDtype) else series
-    text = bool(pd.api.types.infer_dtype(read, skipna=True) == "string")
-    return Category(str(series.name), tuple(known), any(value is None for value in values), text)
+    rows = series.iloc[train]
+    known, text = categories.fit(rows)
+    return Category(str(series.name), known, bool(rows.isna().any()), text)
 
 
 def fit_array(x: np.ndarray, train: np.ndarray, place: str) -> ArraySchema:

@@ -14,7 +14,8 @@ class Raw:
 
     Images are [N, C, H, W], channels first; other inputs [N, D]. `part`, where the source itself is split: train,
     validation, test, or an empty word for each row, [N]. `pictures`: decoded from picture files. `notes`: what a
-    person should know of the reading.
+    person should know of the reading. `typed`: the table's columns have types of their own, which those of a CSV
+    have not: there the target's are text, as the file has them.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Raw:
     part: np.ndarray | None = None
     pictures: bool = False
     notes: tuple[str, ...] = ()
+    typed: bool = True
 
 
 def channels_first(x: np.ndarray, place: str) -> np.ndarray:

@@ -5,13 +5,17 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 
 from hpsearch.code import Code, fault, is_code
 from hpsearch.data.images import read_folder
+from hpsearch.data.missing import mark_missing
 from hpsearch.data.own import read_own
 from hpsearch.data.place import place_of
 from hpsearch.data.raw import Raw, channels_first
@@ -42,8 +46,8 @@ def _sklearn(name: str) -> Raw:
     return Raw(f"sklearn:{name}", table=frame, target="target")
 
 
-def read_csv(path: Path, missing: Sequence[str], categorical: Sequence[str]) -> pd.DataFrame:
-    """A CSV with a header; only the words in `missing` are missing values; `categorical` columns stay text."""
+def read_csv(path: Path, missing: Sequence[str], text: Sequence[str] | None) -> pd.DataFrame:
+    """A CSV with a header; only the words in `missing` are missing; the columns `text`, or all, stay text."""
     header(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header, cut without a word
@@ -52,7 +56,7 @@ def read_csv(path: Path, missing: Sequence[str], categorical: Sequence[str]) -> 
             keep_default_na=False,
             na_values=list(missing),
             index_col=False,
-            dtype=dict.fromkeys(categorical, str),
+            dtype=str if text is None else dict.fromkeys(text, str),
             low_memory=False,  # else each chunk has types of its own, and the word 01 is 1 in some
         )
 
@@ -72,15 +76,18 @@ def header(path: Path) -> list[str]:
     return names
 
 
-def read_table(path: Path, missing: Sequence[str] = ("",), categorical: Sequence[str] = ()) -> pd.DataFrame:
-    """A CSV or Parquet file as a table.
+def read_table(path: Path, missing: Sequence[str] = ("",), text: Sequence[str] | None = ()) -> pd.DataFrame:
+    """A CSV or Parquet file as a table; the columns `text` of a CSV, None for all of them, stay text.
 
     Raises:
         UserError: it is missing, empty, or not such a file.
     """
     _must_be_file(path)
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else read_csv(path, missing, categorical)
+        if path.suffix == ".parquet":
+            table = mark_missing(from_arrow(pyarrow.parquet.read_table(path)), missing)
+        else:
+            table = read_csv(path, missing, text)
         return table.rename(columns=str)
     except pd.errors.ParserWarning:
         raise UserError(f"{path}: cannot be read as csv: it has rows with more cells than its header") from None
@@ -88,6 +95,22 @@ def read_table(path: Path, missing: Sequence[str] = ("",), categorical: Sequence
         raise UserError(
             f"{path}: cannot be read as {path.suffix[1:]}: {ragged(error) or _first_line(error)}"
         ) from None
+
+
+def from_arrow(data: pyarrow.Table | pyarrow.RecordBatch) -> pd.DataFrame:
+    """Return Arrow's columns as pandas', whole numbers and booleans exactly also if some are missing."""
+    frame: pd.DataFrame = data.to_pandas()
+    for name, column in zip(data.schema.names, data.columns, strict=True):
+        if column.type in _NULLABLE and column.null_count and name in frame and data.schema.names.count(name) == 1:
+            frame[name] = column.to_pandas(types_mapper=_NULLABLE.get).array
+    return frame
+
+
+_NULLABLE = {
+    pyarrow.int8(): pd.Int8Dtype(), pyarrow.int16(): pd.Int16Dtype(), pyarrow.int32(): pd.Int32Dtype(),
+    pyarrow.int64(): pd.Int64Dtype(), pyarrow.uint8(): pd.UInt8Dtype(), pyarrow.uint16(): pd.UInt16Dtype(),
+    pyarrow.uint32(): pd.UInt32Dtype(), pyarrow.uint64(): pd.UInt64Dtype(), pyarrow.bool_(): pd.BooleanDtype(),
+}  # fmt: skip
 
 
 def ragged(error: Exception) -> str | None:
@@ -125,9 +148,9 @@ def _npz(path: Path) -> Raw:
 
 
 _FILES: dict[str, Callable[[Path, Sequence[str], Sequence[str]], Raw]] = {
-    ".csv": lambda path, missing, words: Raw(path.name, table=read_table(path, missing, words)),
-    ".parquet": lambda path, missing, words: Raw(path.name, table=read_table(path)),
-    ".npz": lambda path, missing, words: _npz(path),
+    ".csv": lambda path, missing, text: Raw(path.name, table=read_table(path, missing, text), typed=False),
+    ".parquet": lambda path, missing, text: Raw(path.name, table=read_table(path, missing)),
+    ".npz": lambda path, missing, text: _npz(path),
 }
 
 
@@ -141,7 +164,8 @@ def read(data: Data, base: Path, place: str, code: Code | None = None) -> Raw:
     """
     source, where = data.source, f"{place}: data.source"
     if code is not None:
-        return read_own(code.load(where), code.spec, where, lambda error: fault(error, code.file), data.drop)
+        raw = read_own(code.load(where), code.spec, where, lambda error: fault(error, code.file), data.drop)
+        return raw if raw.table is None else replace(raw, table=mark_missing(raw.table, data.missing))
     kind, _, name = source.partition(":")
     if kind == "sklearn":
         if name not in _SKLEARN:
@@ -150,7 +174,8 @@ def read(data: Data, base: Path, place: str, code: Code | None = None) -> Raw:
     path = place_of(source, base, where)
     if path.suffix in _FILES:
         try:
-            return _FILES[path.suffix](path, data.missing, data.categorical)
+            text = [*data.categorical, *([data.target] if data.target is not None else [])]
+            return _FILES[path.suffix](path, data.missing, text)
         except MemoryError:  # or a file that says it is larger than it is
             raise UserError(f"{path}: does not fit in memory") from None
     if _is_folder(path):

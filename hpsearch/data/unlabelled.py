@@ -30,7 +30,7 @@ def unlabelled_inputs(schema: Schema, data: Data, base: Path, place: str) -> np.
     if (path.suffix == ".npz") == isinstance(schema, TableSchema):
         raise UserError(f"{where}: {path.name} is of another kind than the source: a table, or arrays")
     if isinstance(schema, TableSchema):
-        found = schema.transform(sources.read_table(path, data.missing, data.categorical), where)
+        found = schema.transform(sources.read_table(path, data.missing, schema.category_names), where)
     else:
         x = sources.read_npz(path)[0]
         if x.dtype.kind not in "fiub" or x.ndim < 2:

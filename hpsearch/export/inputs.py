@@ -4,7 +4,6 @@ Words and numbers are read as the study read them; what does not fit is refused 
 count from 0, without the header.
 """
 
-import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
@@ -15,6 +14,7 @@ import pandas as pd
 import pyarrow.parquet
 
 from hpsearch.data import preprocess, sources
+from hpsearch.data.missing import mark_missing
 from hpsearch.data.preprocess import ArraySchema, Category, Number, Schema, TableSchema
 from hpsearch.data.sources import ragged
 from hpsearch.errors import UserError, choices
@@ -47,26 +47,26 @@ def chunks(source: Source, schema: Schema, missing: Sequence[str]) -> Iterator[t
             raise UserError(f"{path}: no such file")
         place, pieces = str(path), _FILES[kind](path, schema, missing, rows)
     else:
-        place, pieces = "X", _slices(source, rows)
+        place, pieces = "X", _slices(source, missing, rows)
     first = 0
     for piece in pieces:
         yield place, first, piece
         first += len(piece)
 
 
-def _slices(source: Chunk, rows: int) -> Iterator[Chunk]:
+def _slices(source: Chunk, missing: Sequence[str], rows: int) -> Iterator[Chunk]:
     if isinstance(source, np.ndarray) and source.ndim == 0:
         raise UserError(f"X: must have one row an example, got the single value {source}")
     for start in range(0, max(1, len(source)), rows):
-        yield (
-            source.iloc[start : start + rows] if isinstance(source, pd.DataFrame) else source[start : start + rows]
-        )
+        if isinstance(source, pd.DataFrame):
+            yield mark_missing(source.iloc[start : start + rows], missing)
+        else:
+            yield source[start : start + rows]
 
 
 def _csv(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Iterator[Chunk]:
     # a category is read as text: pandas would else guess each chunk's type from its own rows
-    columns = schema.columns if isinstance(schema, TableSchema) else ()
-    text = {column.name: str for column in columns if isinstance(column, Category)}
+    text = dict.fromkeys(schema.category_names if isinstance(schema, TableSchema) else (), str)
     try:
         names = sources.header(path)
         with pd.read_csv(
@@ -103,15 +103,15 @@ def _parquet(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> I
             empty = True
             for batch in file.iter_batches(batch_size=rows):
                 empty = False
-                yield batch.to_pandas()
+                yield mark_missing(sources.from_arrow(batch), missing)
             if empty:
-                yield file.schema_arrow.empty_table().to_pandas()
+                yield sources.from_arrow(file.schema_arrow.empty_table())
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be read as parquet: {_first_line(error)}") from None
 
 
 def _npz(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Iterator[Chunk]:
-    yield from _slices(sources.read_npz(path)[0], rows)
+    yield from _slices(sources.read_npz(path)[0], missing, rows)
 
 
 def _shown(value: object) -> str:
@@ -152,7 +152,7 @@ def feeds(
             _refuse_too_large(values, column, place, first)
             result[name] = values[:, None]
         else:
-            result[name] = _words(series, column, empty)[:, None]
+            result[name] = _words(series, column, empty, place)[:, None]
     return result
 
 
@@ -167,7 +167,7 @@ def _pick(table: pd.DataFrame, name: str, place: str) -> pd.Series:
 
 def _named(x: np.ndarray, schema: TableSchema, place: str) -> pd.DataFrame:
     """An array as a table, its columns taken in order."""
-    words = [column.name for column in schema.columns if isinstance(column, Category)]
+    words = schema.category_names
     if words:
         raise UserError(
             f"{place}: the column {words[0]!r} holds words, and x numbers; give a table with named columns"
@@ -187,7 +187,7 @@ def _numbers(series: pd.Series, place: str, first: int) -> np.ndarray:
     """Float64 [N], missing as NaN."""
     if preprocess.is_time(series):
         raise UserError(f"{place}: the column {str(series.name)!r} holds numbers, got times")
-    values = pd.to_numeric(series, errors="coerce")
+    values = preprocess.as_floats(series)
     numbers = values.astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = np.flatnonzero((series.notna().to_numpy() & np.isnan(numbers)) | np.isinf(numbers))
     if len(wrong):
@@ -210,50 +210,15 @@ def _refuse_too_large(values: np.ndarray, column: Number, place: str, first: int
         )
 
 
-def _words(series: pd.Series, column: Category, empty: str) -> np.ndarray:
-    """Text [N] as training knew it; missing as `empty`. An empty text is missing where it is no category."""
-    words = preprocess.words(series)
-    known = _Known(column)
-    seen = {word: known.word(word) if word is not None else empty for word in set(words)}
-    return np.array([seen[word] for word in words], dtype=object)
-
-
-class _Known:
-    """A column's categories, and how training wrote those of its values that are numbers or booleans.
-
-    pandas made numbers of a column that held only numbers, so `007` and `7.0` became the category `7`; who
-    reads a few rows at a time, or text, must do the same. A column with other words, or that was read as text,
-    keeps them.
-    """
-
-    def __init__(self, column: Category) -> None:
-        self.categories = set(column.categories)
-        self.numeric = not column.text and all(word in _as_numbers(word) for word in column.categories)
-        lower = {word.lower(): word for word in column.categories}
-        self.booleans = lower if set(lower) <= {"true", "false"} else {}
-
-    def word(self, word: str) -> str:
-        if word in self.categories:
-            return word
-        if self.numeric:
-            return next((number for number in _as_numbers(word) if number in self.categories), word)
-        return self.booleans.get(word.lower(), word)
-
-
-_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,19}\s*")
-_FLOAT = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
-
-
-def _as_numbers(word: str) -> list[str]:
-    """A number as `preprocess.words` writes it: read as a float and, where it is one, as an integer.
-
-    They differ beyond 2**53, where training read integers as floats if some of them were missing.
-    """
-    if not _FLOAT.fullmatch(word):
-        return []
-    value = float(word)
-    rounded = str(int(value)) if value.is_integer() else str(value)
-    return [str(int(word)), rounded] if _INTEGER.fullmatch(word) else [rounded]
+def _words(series: pd.Series, column: Category, empty: str, place: str) -> np.ndarray:
+    """Text [N] as training knew it; missing as `empty`, which no unseen word is."""
+    read = column.read(series, place)
+    other = empty + "_"
+    while other in column.categories:
+        other += "_"
+    unseen = (read == empty) & (empty not in column.categories)
+    missing = np.array([word is None for word in read], dtype=bool)
+    return np.where(missing, empty, np.where(unseen, other, read))
 
 
 def _array(chunk: Chunk, schema: ArraySchema, place: str, first: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from sklearn.metrics import cohen_kappa_score
 
-from hpsearch.data import preprocess
+from hpsearch.data import categories, labels, preprocess
 from hpsearch.data.sources import read_table
 from hpsearch.errors import UserError
 from hpsearch.metrics import METRICS
@@ -57,7 +57,7 @@ def _both(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
     prepared = bench.prepared
     assert prepared.study.human is not None and prepared.study.human.labels is not None
     where = f"{prepared.place}: human.labels"
-    table = read_table(prepared.base / prepared.study.human.labels)
+    table = read_table(prepared.base / prepared.study.human.labels, text=None)
     named = prepared.study.data.target
     others = [name for name in table.columns if name != "row"]
     if not others:
@@ -86,12 +86,12 @@ def _whole(column: "pd.Series[Any]", where: str) -> np.ndarray:
 def _answers(bench: Bench, column: "pd.Series[Any]", where: str) -> np.ndarray:
     if not bench.is_classification:
         return preprocess.numbers(column, where)
-    places = {name: i for i, name in enumerate(bench.target.classes)}
-    words = preprocess.words(column)
-    unknown = sorted({word for word in words if word not in places})
-    if unknown:
-        raise UserError(f"{where}: has the class {unknown[0]!r}, which the source has not")
-    return np.array([places[word] for word in words])
+    found = labels.codes(column, bench.target.classes)
+    unseen = np.flatnonzero(found == categories.UNSEEN)
+    if len(unseen):
+        name = labels.names(column.iloc[unseen[:1]])[0]
+        raise UserError(f"{where}: has the class {name!r}, which the source has not")
+    return found
 
 
 def _by_row(bench: Bench) -> dict[int, Any]:

@@ -101,9 +101,8 @@ def _words(categories: tuple[str, ...], block: np.ndarray) -> np.ndarray:
 
 
 def _known(column: preprocess.Category, source: pd.DataFrame) -> np.ndarray:
-    known = set(column.categories)
-    words = preprocess.words(source[column.name])
-    return np.array([word if word in known else None for word in words], dtype=object)
+    codes = column.codes(source[column.name], column.name)
+    return np.asarray(np.array([*column.categories, None], dtype=object)[np.maximum(codes, -1)])
 
 
 def _picture(bench: Bench) -> Draw:

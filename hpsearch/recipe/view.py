@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from hpsearch.data import preprocess
+from hpsearch.data import categories, preprocess
 from hpsearch.data.dataset import Target
 from hpsearch.data.load import Dataset
 from hpsearch.data.preprocess import Category
@@ -121,7 +121,7 @@ def view(prepared: Prepared, seed: int = 0) -> View:
     if raw.table is not None:
         features = tuple(_of_table(dataset, rows))
         if split.group is not None:
-            unit = np.unique(preprocess.words(raw.table[split.group].iloc[rows]).astype(str), return_inverse=True)[
+            unit = np.unique(categories.words(raw.table[split.group].iloc[rows]).astype(str), return_inverse=True)[
                 1
             ]
     else:
@@ -204,10 +204,11 @@ def _of_table(dataset: Dataset, rows: np.ndarray) -> Iterator[Feature]:
     assert isinstance(dataset.schema, preprocess.TableSchema)
     table = dataset.raw.table
     for column in dataset.schema.columns:
-        is_word = isinstance(column, Category)
         series = table[column.name].iloc[rows]
-        values = preprocess.words(series) if is_word else preprocess.numbers(series, column.name)
-        yield Feature(column.name, values, not is_word)
+        if isinstance(column, Category):
+            yield Feature(column.name, column.read(series, column.name), False)
+        else:
+            yield Feature(column.name, preprocess.numbers(series, column.name), True)
 
 
 def _of_arrays(x: np.ndarray, rows: np.ndarray) -> tuple[Feature, ...]:

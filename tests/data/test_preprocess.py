@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from hpsearch.data.categories import words
 from hpsearch.data.preprocess import (
     ArraySchema,
     Category,
@@ -21,7 +22,6 @@ from hpsearch.data.preprocess import (
     from_json,
     numbers,
     to_json,
-    words,
 )
 from hpsearch.errors import UserError
 
@@ -78,7 +78,7 @@ def test_a_missing_category_has_a_flag_and_an_unseen_one_is_all_zeros() -> None:
     frame = table()
     frame.loc[50, "gaps"], frame.loc[51, "gaps"], frame.loc[52, "word"] = "unseen", None, "RED"
     got, schema = block(fit(frame), frame, "gaps"), fit(frame)
-    assert schema.columns[5] == Category("gaps", ("p", "q"), True, text=True)
+    assert schema.columns[5] == Category("gaps", ("p", "q"), True)
     assert [got[row].tolist() for row in (50, 51)] == [[0, 0, 0], [0, 0, 1]]
     assert block(schema, frame, "word")[52].tolist() == [0, 0, 0]
 

@@ -12,7 +12,7 @@ import torch
 from export_cases import Case, make_case, reference
 from torch import nn
 
-from hpsearch.data import preprocess
+from hpsearch.data import categories
 from hpsearch.data.dataset import Target
 from hpsearch.data.preprocess import ArraySchema, Category, Number, TableSchema
 from hpsearch.errors import RunError
@@ -31,7 +31,7 @@ def raw_feeds(case: Case) -> dict[str, np.ndarray]:
         if isinstance(column, Number):
             feeds[name] = series.to_numpy(np.float64)[:, None]
         else:
-            words = preprocess.words(series)
+            words = categories.words(series)
             feeds[name] = np.array([[missing_word(column) if w is None else w] for w in words], dtype=object)
     return feeds
 

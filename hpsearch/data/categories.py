@@ -1,0 +1,137 @@
+"""Categories of a column: which there are, and which of them a raw value is.
+
+A value is what `cells.key` makes of it, in training and in prediction. How a value is found among the categories
+is decided by the categories that training has left, never by the type of the column at hand:
+
+- all are numbers: any spelling of a number counts, and true and false are 1 and 0;
+- all are true or false: 1 and 0 count as these, in any spelling;
+- else a text is the category of the same key.
+
+A column is `text` if training has two spellings of one fraction, such as the versions 1.1 and 1.10: then each
+spelling is a category of its own.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hpsearch.data import cells
+
+MISSING, UNSEEN = -1, -2
+
+
+def words(series: pd.Series) -> np.ndarray:
+    """Return a column as canonical text, missing as None: 1 and 1.0 are one word."""
+    index, values = cells.distinct(series)
+    return np.asarray(np.array([*map(cells.key, values), None], dtype=object)[index])
+
+
+def fit(series: pd.Series) -> tuple[tuple[str, ...], bool]:
+    """Return the categories of the training rows in their order, and whether each keeps its spelling."""
+    index, values = cells.distinct(series)
+    values = [values[i] for i in np.unique(index[index >= 0])]
+    text = bool(spellings(values))
+    return tuple(sorted({_name(value, text) for value in values})), text
+
+
+def spellings(values: Collection[Any]) -> list[tuple[str, ...]]:
+    """Return the spellings of each fraction that is spelled in more ways than one."""
+    found = defaultdict(set)
+    for value in values:
+        if isinstance(value, str) and cells.is_plain(value) and not cells.key(value).lstrip("-").isdigit():
+            found[cells.key(value)].add(str(value))
+    return [tuple(sorted(group)) for group in found.values() if len(group) > 1]
+
+
+def codes(series: pd.Series, categories: Sequence[str], text: bool, place: str = "") -> np.ndarray:
+    """Return for each row the index of its category, or MISSING, or UNSEEN; int64 [N].
+
+    Raises:
+        UserError: a cell holds a list, an array, bytes or the like.
+    """
+    index, values = cells.distinct(series, place)
+    known = Known(categories, text)
+    return np.asarray(np.array([*map(known.index, values), MISSING], dtype=np.int64)[index])
+
+
+def read(series: pd.Series, categories: Sequence[str], text: bool, place: str = "") -> np.ndarray:
+    """Return for each row its category, None for a missing value, the canonical text of an unseen one; [N].
+
+    Raises:
+        UserError: a cell holds a list, an array, bytes or the like.
+    """
+    index, values = cells.distinct(series, place)
+    known = Known(categories, text)
+    names = [categories[i] if (i := known.index(value)) >= 0 else _name(value, text) for value in values]
+    return np.asarray(np.array([*names, None], dtype=object)[index])
+
+
+def _name(value: Any, text: bool) -> str:
+    return str(value) if text and isinstance(value, str) else cells.key(value)
+
+
+class Known:
+    """The categories of a column, to be looked up by raw values.
+
+    `loose`: whether numbers and booleans are recognised in any spelling, if all categories are such.
+    """
+
+    def __init__(self, categories: Sequence[str], text: bool, loose: bool = True) -> None:
+        self.text = text
+        self.exact = {name: i for i, name in enumerate(categories)}
+        self.keys = _unique([(cells.key(name), i) for name, i in self.exact.items()]) | self.exact
+        loose = loose and not text and bool(categories)
+        self.numbers = loose and all(map(cells.is_plain, categories))
+        self.booleans = loose and {name.lower() for name in categories} <= set(cells.BOOLEANS)
+        large = {name: int(name) for name in categories if self.numbers and _is_large(name)}
+        self.rounded = _unique([(float(number), self.exact[name]) for name, number in large.items()])
+        # such categories were floats in training, where whole numbers are no longer exact
+        self.were_floats = all(int(float(number)) == number for number in large.values())
+
+    def index(self, value: Any) -> int:
+        """Return the index of the category that a value is, which is not missing; else UNSEEN."""
+        if isinstance(value, str) and value in self.exact:
+            return self.exact[value]
+        if isinstance(value, str) and self.text:
+            return UNSEEN
+        key = cells.key(value)
+        if key in self.keys:
+            return self.keys[key]
+        if self.numbers:
+            return self._number(value, key)
+        if self.booleans:
+            return self._boolean(value, key)
+        return UNSEEN
+
+    def _number(self, value: Any, key: str) -> int:
+        word = key.strip().lower()
+        if word in cells.BOOLEANS:
+            return self.keys.get(cells.BOOLEANS[word], UNSEEN)
+        number = cells.parse(value) if isinstance(value, str) else cells.as_number(value)
+        if number is None:
+            return UNSEEN
+        found = self.keys.get(cells.number_key(number), UNSEEN)
+        if found == UNSEEN and (isinstance(number, float) or self.were_floats) and abs(number) >= cells.EXACT:
+            return self.rounded.get(float(number), UNSEEN)
+        return found
+
+    def _boolean(self, value: Any, key: str) -> int:
+        number = cells.parse(value) if isinstance(value, str) else cells.as_number(value)
+        if number is not None:
+            key = next((name for name, digit in cells.BOOLEANS.items() if number == int(digit)), key)
+        return self.keys.get(key.strip().lower(), UNSEEN)
+
+
+def _is_large(name: str) -> bool:
+    return name.lstrip("-").isdigit() and abs(int(name)) >= cells.EXACT
+
+
+def _unique(pairs: Sequence[tuple[Any, int]]) -> dict[Any, int]:
+    """Return what has one index alone; what has several is UNSEEN."""
+    found: dict[Any, int] = {}
+    for name, i in pairs:
+        found[name] = UNSEEN if name in found else i
+    return found
