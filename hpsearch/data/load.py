@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.code import Code
-from hpsearch.data import categories, labels, preprocess, sources, splits
+from hpsearch.data import categories, labels, lookalikes, preprocess, sources, splits
 from hpsearch.data.dataset import Arrays, Part, Target
 from hpsearch.data.extra import extra_part
 from hpsearch.data.preprocess import Schema
@@ -274,6 +274,7 @@ def _split(
             raise UserError(
                 f"{place}: data.target: the class {target.classes[rare]!r} has {have}; "
                 f"a split into three parts needs at least 3{_if_values(target)}"
+                f"{_if_misspelled(target, counts, rare)}"
             )
     if len(y) < 5:
         raise UserError(f"{place}: data.source: has {len(y)} rows; a split into three parts needs at least 5")
@@ -294,6 +295,16 @@ def _split(
 def _if_values(target: Target) -> str:
     many = len(target.classes) > _MOST_INTEGER_CLASSES
     return f"; of {len(target.classes)} classes: if they are values, data.task: regression" if many else ""
+
+
+def _if_misspelled(target: Target, counts: np.ndarray, rare: int) -> str:
+    """What the rare class may be a misspelling of, or that it may stand for a missing label."""
+    names = list(map(str, target.classes))
+    rows = dict(zip(names, counts.tolist(), strict=True))
+    group = next((group for group in lookalikes.groups(names) if names[rare] in group), [])
+    told = lookalikes.pairs({name: rows[name] for name in group})
+    told += [sentence for sentence in lookalikes.strangers(rows) if sentence.startswith(repr(names[rare]))]
+    return f"; {told[0]}" if told else ""
 
 
 def _by_marks(y: np.ndarray, target: Target, data: Data, place: str, marks: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hpsearch.data import cells
 from hpsearch.data.raw import Raw, channels_first
 from hpsearch.errors import UserError
 
@@ -75,11 +76,24 @@ def _one_table(
         if odd:
             have, lacks = ("train", name) if odd[0] in columns else (name, "train")
             raise UserError(f"{place}: {spec}: the column {odd[0]!r} is in {have} and not in {lacks}")
-    whole = pd.concat(tables.values(), ignore_index=True)
+    exact = [_exact(table, tables.values()) for table in tables.values()]
+    whole = pd.concat(exact, ignore_index=True)
     for column in columns:
         if any(isinstance(table[column].dtype, pd.CategoricalDtype) for table in tables.values()):
             whole[column] = pd.Categorical(whole[column])
     return whole
+
+
+def _exact(table: pd.DataFrame, tables: Collection[pd.DataFrame]) -> pd.DataFrame:
+    """Return the table, its large whole numbers as objects if another part has floats, which would round them."""
+    rounded = [
+        name
+        for name in table
+        if pd.api.types.is_integer_dtype(table[name].dtype)
+        and any(name in other and pd.api.types.is_float_dtype(other[name].dtype) for other in tables)
+        and table[name].abs().max() > cells.EXACT
+    ]
+    return table.astype(dict.fromkeys(rounded, object))
 
 
 def _rows(raw: Raw) -> int:

@@ -32,6 +32,7 @@ from hpsearch.recipe import (
     peers,
     plain,
     repeat,
+    spellings,
     state,
 )  # fmt: skip
 from hpsearch.recipe.bench import Bench
@@ -49,6 +50,7 @@ class Check:
 
 CHECKS: dict[str, Check] = {
     "D1.classes": Check("data", distributions.classes),
+    "D1.spellings": Check("data", spellings.spellings),
     "D1.target": Check("data", distributions.target),
     "D1.missing": Check("data", distributions.missing),
     "D1.constant": Check("data", distributions.constant),

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import stats
 
+from hpsearch.data import lookalikes
 from hpsearch.recipe import pictures
 from hpsearch.recipe.verdict import Finding, judged, percent, skipped, some
 from hpsearch.recipe.view import Feature, View
@@ -17,21 +18,32 @@ _LARGE = 0.3  # a distance between two distributions, from 0 to 1, that no accid
 
 
 def classes(view: View) -> Finding:
-    """D1.classes: how many rows each class has."""
+    """D1.classes: how many rows each class has, and which classes are probably none of their own."""
     if not view.is_classification:
         return skipped("for classes")
     counts = np.bincount(view.y[view.part["train"]], minlength=view.target.outputs)
+    names = [str(name) for name in view.target.classes]
+    rows = dict(zip(names, np.bincount(view.y, minlength=len(names)).tolist(), strict=True))
+    alike, odd = lookalikes.pairs(rows), lookalikes.strangers(rows)
     order = np.argsort(counts)
-    least, most = (f"{view.target.classes[i]} {counts[i]}" for i in (order[0], order[-1]))
+    least, most = (f"{names[i]} {counts[i]}" for i in (order[0], order[-1]))
+    rare = counts[order[-1]] >= _IMBALANCED * counts[order[0]]
+    advice = [
+        (rare, "accuracy and log loss hardly see the rare classes: search by balanced_accuracy, f1 or auroc, and "
+         "put class_weights or loss: focal into the search"),
+        (alike, "a class is its spelling: where two mean the same, write them alike in the source"),
+        (odd, "where a class stands for rows without a label, take these rows out of the source"),
+    ]  # fmt: skip
     return judged(
-        False, counts[order[-1]] >= _IMBALANCED * counts[order[0]],
-        f"{len(counts)} classes; training rows: {most} at most, {least} at least{view.of}",
-        f"the largest class less than {_IMBALANCED} times the smallest",
-        "accuracy and log loss hardly see the rare classes: search by balanced_accuracy, f1 or auroc, and put "
-        "class_weights or loss: focal into the search",
+        False, bool(rare or alike or odd),
+        "; ".join([f"{len(counts)} classes; training rows: {most} at most, {least} at least{view.of}",
+                   *([some([*alike, *odd], 3)] if alike or odd else [])]),
+        f"the largest class less than {_IMBALANCED} times the smallest; no two classes that look alike, none that "
+        "looks like a missing label",
+        "; ".join(told for holds, told in advice if holds),
         picture=pictures.bars(
-            {name: np.bincount(view.y[rows], minlength=len(counts)).tolist() for name, rows in view.part.items()},
-            [str(name) for name in view.target.classes], "rows",
+            {name: np.bincount(view.y[part], minlength=len(counts)).tolist() for name, part in view.part.items()},
+            names, "rows",
         ),
     )  # fmt: skip
 
