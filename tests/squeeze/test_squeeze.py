@@ -295,4 +295,4 @@ def test_a_buffer_of_any_name_is_part_of_a_net() -> None:
     tensors = {f"best.{name}": torch.ones(1) for name in ("theta", "prediction", "buffer.prediction")}
     row = checkpoint.RowState(checkpoint.Record(0, {"epochs": 1}), tensors)
     (found,) = rows_of(Candidate(0, 1, (row,), np.zeros(1), {}))
-    assert found.tensors.keys() == {"best.theta", "best.buffer.prediction"}
+    assert found.tensors.keys() == {"best.theta", "best.buffer.prediction", "best.prediction"}
