@@ -25,6 +25,9 @@ app.add_typer(cluster_cli.app)
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file, such as studies/digits.yaml.")]
 Trials = Annotated[int | None, typer.Option(help="Total number of trials, instead of the study's.")]
 Seed = Annotated[int | None, typer.Option(help="The seed of the draws, instead of the study's.")]
+Runs = Annotated[
+    str | None, typer.Option(help="Where run folders are made, instead of the study's storage.path or runs/.")
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/digits.")]
 
 
@@ -54,9 +57,7 @@ def launch(
     study: StudyFile,
     trials: Trials = None,
     timeout: Annotated[str | None, typer.Option(help="Stop searching after this long: 90s, 15m, 2h.")] = None,
-    runs: Annotated[
-        str | None, typer.Option(help="Where run folders are made, instead of the study's storage.path or runs/.")
-    ] = None,
+    runs: Runs = None,
     seed: Seed = None,
     workers: Annotated[
         int | None, typer.Option(help="Legs that train at once; when left out one a GPU, else one a core.")
@@ -95,7 +96,7 @@ def launch(
 def check(
     study: StudyFile,
     only: Annotated[list[str] | None, typer.Option(help="A check's id, such as D2; may be repeated.")] = None,
-    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    runs: Runs = None,
     trials: Trials = None,
     seed: Seed = None,
 ) -> None:

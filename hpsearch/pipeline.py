@@ -20,7 +20,7 @@ from hpsearch.search.messages import Entry
 from hpsearch.search.packing import Plan
 from hpsearch.search.progress import Logged, Looking, Quiet, Reporter
 from hpsearch.space import drawn_and_fixed
-from hpsearch.study import load_study, seconds
+from hpsearch.study import Study, load_study, seconds
 from hpsearch.validate import remarks
 
 if TYPE_CHECKING:
@@ -70,18 +70,33 @@ def _launch(
     capacity: Capacity | None,
 ) -> Folder:
     raw = load_study(path)
-    place, where = (
-        (str(runs), "--runs") if runs is not None else (raw.storage.path or "runs", f"{path}: storage.path")
-    )
-    folder = Folder(storage.place_of(place) / raw.name)
-    begun.refuse_links(folder)
-    refuse_held(folder.root)  # before the data are read, which may take long
-    store = storage.Store(place, raw.name, where) if storage.is_url(place) else None
-    if store is not None and (count := store.fetch(folder.root)):
-        reporter.note(f"{where}: brought {count} files here, to {folder.root}")
-    with storage.kept(store, folder.root, reporter.note):
+    with _run_folder(path, raw, runs, reporter.note) as folder:
         _begin(path, folder, raw.params.keys(), overrides, plan, reporter, skip_checks, capacity)
     return folder
+
+
+@contextmanager
+def _run_folder(
+    path: Path, study: Study, runs: str | Path | None, note: Callable[[str], None]
+) -> Iterator[Folder]:
+    """The folder of a study's run, under `runs`, else the study's `storage.path`, else `runs/`.
+
+    Of a store its files are brought here first, and back when the block ends.
+
+    Raises:
+        UserError: it holds a link, another launch is at it, or its store cannot be read.
+    """
+    place, where = (
+        (str(runs), "--runs") if runs is not None else (study.storage.path or "runs", f"{path}: storage.path")
+    )
+    folder = Folder(storage.place_of(place) / study.name)
+    begun.refuse_links(folder)
+    refuse_held(folder.root)  # before the data are read, which may take long
+    store = storage.Store(place, study.name, where) if storage.is_url(place) else None
+    if store is not None and (count := store.fetch(folder.root)):
+        note(f"{where}: brought {count} files here, to {folder.root}")
+    with storage.kept(store, folder.root, note):
+        yield folder
 
 
 def _begin(
@@ -122,7 +137,7 @@ def _begin(
 @no_exits()
 def check(
     path: Path,
-    runs: Path,
+    runs: str | Path | None,
     only: Sequence[str],
     note: Callable[[str], None],
     tell: "Tell",
@@ -131,7 +146,7 @@ def check(
 ) -> list[str]:
     """Runs the checks of a study, all of them or those of some ids; gives the ids of those that stop a launch.
 
-    Where the net or the parameters are wrong, the data are still looked at.
+    `runs`: as in `launch`, which takes the verdicts over. Where the net or the parameters are wrong, the data are still looked at.
 
     Raises:
         UserError: the study, its data or its code is wrong, or there is no check of an id.
@@ -150,11 +165,9 @@ def check(
         note("the training set-up is wrong, as is told at the end; the data are looked at all the same")
         preflight.look_at_data(plain, only, tell, begin)
         raise
-    folder = Folder(runs / prepared.study.name)
-    begun.refuse_links(folder)
-    refuse_held(folder.root)
-    begun.refuse_changed(folder, prepared, None)
-    return preflight.look(prepared, folder, begun.about(prepared), only, tell, begin)
+    with _run_folder(path, prepared.study, runs, note) as folder:
+        begun.refuse_changed(folder, prepared, None)
+        return preflight.look(prepared, folder, begun.about(prepared), only, tell, begin)
 
 
 @no_exits()

@@ -13,11 +13,14 @@ def load():
 
 
 def train(params, trial):
-    parts = load()
+    parts, best = load(), 0.0
     net = MLPClassifier([64] * params["layers"], learning_rate_init=params["lr"], random_state=trial.number)
     for epoch in range(1, params["epochs"] + 1):
         net.partial_fit(*parts["train"], classes=np.arange(10))
-        trial.report(epoch, net.score(*parts["validation"]))  # the study's metric; the best one counts
+        accuracy = net.score(*parts["validation"])
+        trial.report(value=accuracy, step=epoch)  # the study's metric; the best one counts
+        if accuracy > best:  # the predictions of the best step, for the ensemble
+            best = accuracy
+            trial.save_predictions(*(net.predict_proba(parts[name][0]) for name in ("validation", "test")))
         if trial.should_stop():  # somebody stopped the study: come back soon
             return
-    trial.save_predictions(*(net.predict_proba(parts[name][0]) for name in ("validation", "test")))

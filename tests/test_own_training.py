@@ -23,7 +23,10 @@ sys.path.insert(0, str(Path(__file__).parent / "faults"))
 from launches import finish, launch, wait_for
 
 TRAIN = """
+import ctypes
 import json
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -36,7 +39,7 @@ def curve(params, trial):
     while epoch < 6:
         epoch += 1
         time.sleep(params.get("pause", 0.0))
-        trial.report(epoch, params["lr"] - abs(epoch - 3) / 100)
+        trial.report(value=params["lr"] - abs(epoch - 3) / 100, step=epoch)
         state.write_text(json.dumps(epoch))
         (trial.folder / f"epoch-{epoch}").write_text("")
         if epoch == 1:
@@ -48,7 +51,7 @@ def curve(params, trial):
 def falls(params, trial):
     state = trial.folder / "epoch"
     for epoch in range(int(state.read_text()) + 1 if state.exists() else 1, 6):
-        trial.report(epoch, 0.9 if epoch == 1 else 0.5)
+        trial.report(value=0.9 if epoch == 1 else 0.5, step=epoch)
         state.write_text(str(epoch))
         if trial.should_stop():
             return
@@ -59,7 +62,8 @@ def returns(params, trial):
 
 
 def asks_nobody(params, trial):
-    trial.report(1, 1.0)
+    trial.report(value=1.0, step=1)
+    trial.report(value=2.0, step=2)
     return 2.0
 
 
@@ -74,16 +78,29 @@ def classifies(params, trial):
     columns = np.random.default_rng(trial.number).permutation(64)[:40]
     net = LogisticRegression(C=params["c"], max_iter=300).fit(x[parts["train"]][:, columns], y[parts["train"]])
     probability = {part: net.predict_proba(x[rows][:, columns]) for part, rows in parts.items()}
-    trial.report(1, (probability["validation"].argmax(1) == y[parts["validation"]]).mean())
+    accuracy = (probability["validation"].argmax(1) == y[parts["validation"]]).mean()
+    trial.report(value=accuracy, step=1)
     trial.save_predictions(probability["validation"], probability["test"])
+
+
+def helper(number):
+    raise RuntimeError(f"as it was told at {hex(number)}") from ValueError("the cause")
 
 
 def fails(params, trial):
     kind = params["kind"]
+    calls = trial.folder / "calls"
+    calls.write_text(calls.read_text() + "x" if calls.exists() else "x")
     if kind == "raise":
-        raise RuntimeError("as it was told")
+        print("printed by the function")
+        print("warned by the function", file=sys.stderr)
+        subprocess.run(["echo", "printed by a child"])
+        ctypes.CDLL(None).puts(b"printed by C")
+        helper(id(params))
+    if kind == "varies":
+        raise [ValueError, KeyError, RuntimeError][len(calls.read_text()) - 1]("another one each time")
     if kind == "nan":
-        trial.report(4, float("nan"))
+        trial.report(value=float("nan"), step=4)
     if kind == "shape":
         trial.save_predictions(np.zeros(3), np.zeros(3))
     if kind == "silent":
@@ -159,16 +176,28 @@ def test_saved_predictions_are_ensembled(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_trial_whose_function_fails_fails_with_the_reason(tmp_path: Path) -> None:
-    params = "{kind: [raise, nan, silent, fine]}"
+    params = "{kind: [raise, nan, silent, fine, varies]}"
     path = write(tmp_path, "fails", params, search="{trials: 12, metric: score, direction: minimize}")
     run = hpsearch.launch(path, runs=tmp_path / "runs", skip_checks=True)
-    said = {"raise": "RuntimeError: as it was told", "nan": "score became nan in epoch 4",
+    said = {"raise": "RuntimeError: as it was told", "varies": "RuntimeError: another one", "nan": "score became nan in step 4",
             "silent": "it reported no value and returned none"}  # fmt: skip
     for _, trial in run.trials.iterrows():
         kind = trial["params.kind"]
         assert trial["state"] == ("complete" if kind == "fine" else "failed")
         assert kind == "fine" or said[kind] in trial["failure"]
-    assert run.trials["params.kind"].nunique() == 4
+    assert run.trials["params.kind"].nunique() == 5
+    first = run.trials[["params.kind", "number"]].groupby("params.kind").first()["number"]
+    calls = {kind: len((run.folder.trial(number) / "calls").read_text()) for kind, number in first.items()}
+    assert calls == {"raise": 2, "varies": 3, "nan": 1, "silent": 1, "fine": 1}
+    failure = run.trials.set_index("number")["failure"][first["raise"]]
+    log = Path(failure.rpartition("its traceback: ")[2])
+    assert f"{tmp_path / 'my_train.py'}:" in failure  # the user's line
+    assert log.parent == run.folder.root / "logs"
+    text = log.read_text()
+    for line in ("printed by the function", "warned by the function", "printed by a child", "printed by C",
+                 "ValueError: the cause", "in helper", "in fails"):  # fmt: skip
+        assert text.count(line) == 2, line
+    assert "Traceback (most recent call last)" in run.folder.leg_log(first["nan"]).read_text()
     path = write(tmp_path, "fails", "{kind: shape}").rename(tmp_path / "all.yaml")
     path.write_text(path.read_text().replace("name: own", "name: all"))
     with pytest.raises(
@@ -239,20 +268,28 @@ def test_predictions_are_held_against_the_data(tmp_path: Path) -> None:
     prepared = prepare(write(tmp_path, "classifies", "{c: 1}", data="{source: 'sklearn:iris'}",
                              search="{metric: accuracy}"))  # fmt: skip
     before = RowState(Record(0, {}, own=True), {})
-    trial = Trial(tmp_path, before, prepared.arrays, prepared.dataset.test.y, lambda state: True)
-    even: Any = np.full((30, 3), 1 / 3)
+
+    def begun() -> Trial:  # a refusal fails a trial for good
+        return Trial(tmp_path, before, prepared.arrays, prepared.dataset.test.y, lambda state: True)
+
+    trial, even = begun(), np.full((30, 3), 1 / 3)
     trial.save_predictions(even, even)
     assert trial.predictions["test.prediction"].exp().sum(1).tolist() == pytest.approx([1] * 30)
+    assert set(trial.predictions) == {"best.prediction", "test.prediction"}
+    wrong: Any
     for wrong, said in (
         (even[:29], r"validation must be \[30, 3\], got \[29, 3\]"),
         (even * 2, "must be probabilities, whose rows sum to 1"),
         (even * np.nan, "validation holds NaN or infinity"),
+        (even.astype(complex), "validation must be an array of numbers, got complex128"),
+        (np.ma.masked_greater(even, 0.1), "validation has masked values; predict every row"),
+        ([[0.1], [0.2, 0.3]], "validation must be an array of numbers, got list"),
+        ("even", "validation must be an array of numbers, got <U4"),
     ):
         with pytest.raises(TrialFailedError, match=said):
-            trial.save_predictions(wrong, even)
+            begun().save_predictions(wrong, even)
     with pytest.raises(TrialFailedError, match="test must be"):
-        trial.save_predictions(even, even[:29])
-    assert set(trial.predictions) == {"best.prediction", "test.prediction"}
+        begun().save_predictions(even, even[:29])
 
 
 def called(tmp_path: Path, name: str, states: list[RowState], going_on: Callable[[RowState], bool]) -> RowState:

@@ -47,6 +47,7 @@ class Record:
     own: bool = False  # trained by a function of the user's own, which says when it ends
     fold: int | None = None
     together: dict[str, float] = field(default_factory=dict)
+    saved_at: int | None = None  # the step after which a training function of the user's own saved predictions
 
     @property
     def name(self) -> str:
@@ -199,7 +200,7 @@ def _sound(record: Record) -> Record:
         "curve": list,
     }
     kinds |= {"average_curve": list, "snapshots": dict, "best_kind": str, "stopped": bool, "own": bool}
-    kinds |= {"fold": int | None, "together": dict}
+    kinds |= {"fold": int | None, "together": dict, "saved_at": int | None}
     for name, kind in kinds.items():
         if not isinstance(getattr(record, name), kind):
             raise TypeError(f"{name} is a {type(getattr(record, name)).__name__}")
@@ -208,7 +209,7 @@ def _sound(record: Record) -> Record:
     return record
 
 
-_LATER = ("fold", "together")  # fields that records of earlier versions have not
+_LATER = ("fold", "together", "saved_at")  # fields that records of earlier versions have not
 
 
 def _hash(record: Record, tensors: Mapping[str, Tensor]) -> str:

@@ -28,6 +28,7 @@ from hpsearch.pack import checkpoint
 from hpsearch.pack.checkpoint import Record, RowState
 from hpsearch.pack.rebuild import fail_unless_rebuilt
 from hpsearch.pack.train import Pack, Settings, fresh
+from hpsearch.search.capture import output_into
 from hpsearch.search.messages import Outcome
 from hpsearch.search.objective import run_objective
 from hpsearch.search.outcomes import outcomes
@@ -81,7 +82,7 @@ def run_leg(
     folder = Folder(Path(work.root))
     path, about = folder.rows(leg.leg), asdict(leg)
     log = _log(folder.leg_log(leg.leg))
-    with watched(folder.hang(leg.leg), work.hang_s) as alive:
+    with _failing_aloud(log), watched(folder.hang(leg.leg), work.hang_s) as alive:
         states = _states(folder, leg, params, arrays, work, log)
         if work.objective is not None:
             states = _called(work, leg, states, arrays, listener, alive, log)
@@ -142,7 +143,8 @@ def _called(
         return listener.beat(0.5)  # nobody knows how far it is
 
     if not state.record.ended:
-        state = run_objective(work.objective, state, folder, arrays, test_y, going_on, log)
+        with output_into(folder.leg_log(leg.leg)):
+            state = run_objective(work.objective, state, folder, arrays, test_y, going_on, log)
         state.record.seconds = time.monotonic() - began
     return [state]
 
@@ -197,6 +199,16 @@ def _checked(pack: Pack, states: Sequence[RowState], log: logging.Logger) -> Pac
         return pack
     log.warning("looped: %s", reason)
     return Pack(replace(pack.settings, forward="loop"), pack.arrays, states)
+
+
+@contextmanager
+def _failing_aloud(log: logging.Logger) -> Iterator[None]:
+    """Writes the whole traceback of an error into the log."""
+    try:
+        yield
+    except (Exception, SystemExit):
+        log.exception("failed")
+        raise
 
 
 @contextmanager

@@ -35,10 +35,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a leg came to nothing. Kinds: error, memory, full (the disk), death (of the worker), hang."""
+    """Why a leg came to nothing. Kinds: error, memory, full (the disk), death (of the worker), hang.
+
+    `signature` is of errors alone, and None of one that may be gone at another try.
+    """
 
     kind: str
     text: str
+    signature: str | None = None  # the same for an error that recurs
 
 
 def words(error: BaseException) -> str:

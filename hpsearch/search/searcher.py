@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -48,6 +49,7 @@ class Legs(Searcher):
         self._queue: list[Leg] = []
         self._running: dict[str, Leg | list[Shape]] = {}
         self._attempts: dict[int, int] = {}
+        self._errors: dict[int, str | None] = {}  # the signature of each leg's last failure
         self._probes: dict[str, Probe | None] = {}
         self._probe_deaths: dict[str, int] = {}
         missing = sorted(found.todo - self.plan.trials)
@@ -198,24 +200,38 @@ class Legs(Searcher):
         self._queue = [leg for leg in self.plan.latest() if self._todo & set(leg.trials)]
 
     def _again(self, leg: Leg, failure: Failure) -> None:
-        """Gives a leg that failed another chance, or its halves; at last its one trial fails."""
+        """Gives a leg that failed another chance, or its halves; at last its one trial fails.
+
+        An error that recurs at once is not tried a third time.
+        """
         attempts = self._attempts[leg.leg] = self._attempts.get(leg.leg, 0) + 1
-        said = f"leg {leg.leg} failed ({attempts} of {_ATTEMPTS}): {failure.text}"
-        splits = len(leg.trials) > 1 and (failure.kind == "memory" or attempts >= _ATTEMPTS)
-        if splits:
+        recurs = failure.signature is not None and self._errors.get(leg.leg) == failure.signature
+        self._errors[leg.leg] = failure.signature
+        over = attempts >= _ATTEMPTS or recurs
+        failure = self._with_log(failure, leg)
+        same = ", the same error again" if recurs else ""
+        said = f"leg {leg.leg} failed ({attempts} of {_ATTEMPTS}{same}): {failure.text}"
+        if len(leg.trials) > 1 and (failure.kind == "memory" or over):
             halves = self.plan.halves(leg, failure.text[:200])
             self.plan = self.plan.extended(halves)
             self.plan.write(self.job.folder.plan)
             if failure.kind != "memory":
                 self._attempts |= {half.leg: _ATTEMPTS - 1 for half in halves}
+                self._errors |= {half.leg: failure.signature for half in halves}
             self._queue = halves + self._queue
             self._tell(f"{said}; its {len(leg.trials)} rows go on as legs {halves[0].leg} and {halves[1].leg}")
-        elif attempts < _ATTEMPTS:
+        elif not over:
             self._queue.insert(0, leg)
             self._tell(f"{said}; it is tried again")
         else:
             self._tell(f"{said}; its trial {leg.trials[0]} is given up")
             self._ledger("fail", self.launch, leg.trials, leg.leg, failure.text)
+
+    def _with_log(self, failure: Failure, leg: Leg) -> Failure:
+        """The failure, with the file that has its whole traceback."""
+        if failure.kind != "error":
+            return failure
+        return replace(failure, text=f"{failure.text}; its traceback: {self.job.folder.leg_log(leg.leg)}")
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the ledger and the plan are the state."""

@@ -4,7 +4,6 @@ import gc
 import os
 import re
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from hpsearch.pack import probe as probing
 from hpsearch.pack.probe import Probe
 from hpsearch.pack.train import Settings
 from hpsearch.search.actors import Ask, ask
+from hpsearch.search.failures import line_of, signature, words_of
 from hpsearch.search.legs import Work, run_leg, watched
 from hpsearch.search.messages import Failure, Outcome, StaleLaunchError, words
 from hpsearch.search.packing import Leg
@@ -126,14 +126,12 @@ def _failure(error: BaseException) -> Failure:
     kind = "error"
     if isinstance(error, DiskFullError) or is_full(error):
         return Failure("full", words(error))
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(str(error)):
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(words_of(error)):
         kind = "memory"
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    text = " ".join(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})".split())
-    return Failure(kind, text[:2000])
+    return Failure(kind, line_of(error)[:2000], signature(error) if kind == "error" else None)
 
 
 # torch's words for a CPU's memory that is at its end
