@@ -82,6 +82,33 @@ def test_all_checks_leave_their_verdicts_and_pictures(command: Any, tmp_path: Pa
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in (tmp_path / "runs/broken/checks").glob("*.png"))
 
 
+@pytest.mark.parametrize("url", [False, True], ids=["a folder", "a URL"])
+def test_a_check_is_made_where_the_study_keeps_its_runs(
+    url: bool, command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpsearch.storage.CACHE", tmp_path / "cache")
+    place = f"file://{tmp_path}/kept" if url else str(tmp_path / "kept")
+    path = with_keys(write(SMALL, tmp_path), storage={"path": place})
+    status, _, err = command("check", str(path), "--only", "D1.classes")
+    assert status == 0, err
+    assert (tmp_path / "kept/broken/checks/D1.classes.png").exists()
+    assert not (tmp_path / "runs").exists()
+    status, _, _ = command("check", str(path), "--only", "D1.classes", "--runs", "elsewhere")
+    assert (status, (tmp_path / "elsewhere/broken/checks/D1.classes.png").exists()) == (0, True)
+
+
+@pytest.mark.slow
+def test_a_launch_takes_over_the_verdicts_of_a_check(command: Any, tmp_path: Path) -> None:
+    path = with_keys(write(LEAKING, tmp_path), storage={"path": str(tmp_path / "kept")})
+    assert command("check", str(path))[0] == 3
+    before = (tmp_path / "kept/broken/check.json").stat().st_mtime_ns
+    status, out, _ = command("launch", str(path))
+    assert status == 3
+    assert "checks: as check.json has them" in out
+    assert (tmp_path / "kept/broken/check.json").stat().st_mtime_ns == before
+    assert not (tmp_path / "runs").exists()
+
+
 def test_each_check_is_told_of_before_it_is_run(tmp_path: Path) -> None:
     heard: list[Any] = []
     pipeline.check(
