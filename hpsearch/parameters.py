@@ -8,6 +8,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from hpsearch.errors import UserError, choices, either
 from hpsearch.knobs import ON, Knob
+from hpsearch.names import PARAMETERS, VALUES, advice, suggestions
 from hpsearch.space import Parameter, Space, draw, ordered
 from hpsearch.study import Choice, Fixed, Param, Range, Study
 
@@ -58,8 +59,15 @@ def _value(value: Any, knob: Knob, where: str) -> Any:
         return knob.off
     fault = knob.fault(value)
     if fault is not None:
-        raise UserError(f"{where}: {fault}, got {value!r}")
+        raise UserError(f"{where}: {fault}, got {value!r}{_meant(value, knob, where)}")
     return float(value) if knob.kind is float else value
+
+
+def _meant(value: Any, knob: Knob, where: str) -> str:
+    """What a word among choices may mean."""
+    name = where.rpartition("params.")[2].split(".")[0] if "params." in where else where.rpartition(".")[2]
+    found = suggestions(value, knob.choices, VALUES.get(name)) if isinstance(value, str) else []
+    return f"; did you mean {either(found)}?" if found else ""
 
 
 def _distribution(entry: Range, knob: Knob, where: str) -> BaseDistribution:
@@ -93,7 +101,9 @@ def _with_conditions(
         where = f"{place}: params.{parameter.name}.when.{other_name}"
         other = listed.get(other_name)
         if other is None:
-            raise UserError(f"{where}: the study has no parameter {other_name!r}; {choices(listed)}")
+            raise UserError(
+                f"{where}: the study has no parameter {other_name!r}; {advice(other_name, listed, PARAMETERS)}"
+            )
         if not accepted:
             raise UserError(f"{where}: the list of values is empty, so {parameter.name} would never be there")
         values = tuple(_value(value, knobs[other_name], where) for value in accepted)
@@ -116,7 +126,9 @@ def _enqueued(
     where = f"{place}: search.enqueue.{i}"
     for name in entry:
         if name not in listed:
-            raise UserError(f"{where}.{name}: the study has no parameter {name!r}; {choices(listed)}")
+            raise UserError(
+                f"{where}.{name}: the study has no parameter {name!r}; {advice(name, listed, PARAMETERS)}"
+            )
     return {name: _value(value, knobs[name], f"{where}.{name}") for name, value in entry.items()}
 
 

@@ -146,7 +146,8 @@ def check(
 ) -> list[str]:
     """Runs the checks of a study, all of them or those of some ids; gives the ids of those that stop a launch.
 
-    `runs`: as in `launch`, which takes the verdicts over. Where the net or the parameters are wrong, the data are still looked at.
+    `runs`: as in `launch`, which takes the verdicts over. Where the net or the parameters are wrong, the data are
+    still looked at.
 
     Raises:
         UserError: the study, its data or its code is wrong, or there is no check of an id.

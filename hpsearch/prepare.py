@@ -26,7 +26,8 @@ from hpsearch.pack.examples import held_out
 from hpsearch.pack.pretrained import read_weights
 from hpsearch.prepared import Overrides, Prepared
 from hpsearch.space import Space
-from hpsearch.study import Fixed, Search, Study, load_study
+from hpsearch.storage import is_url
+from hpsearch.study import Fixed, Search, Study, folder_of, load_study
 from hpsearch.tryout import is_defined, try_metric, try_net, try_weights
 from hpsearch.validate import check_metric, check_names, check_net, check_task
 
@@ -51,14 +52,17 @@ def prepare(
     Raises:
         UserError: something is wrong with one of them.
     """
-    home = home or path.parent
+    tell = tell or (lambda _: None)
+    if home is None and path.is_symlink():
+        tell(f"study: {path} is a link; its paths begin in the folder of its file, {folder_of(path)}")
+    home = home or folder_of(path)
     place, base = str(path), home.resolve()
     forget_edited()
     study = (overrides or Overrides()).applied(load_study(path), place)
     study = _without_training(study) if data_alone else study
     capacity = capacity or Capacity.here()
     _check_gpus(study, place, capacity)
-    tell = tell or (lambda _: None)
+    _refuse_beside_link(study, path, home, place)
     second = study.human.labels if study.human is not None else None
     if second is not None and not (base / second).is_file():
         raise UserError(f"{place}: human.labels: {base / second}: no such file")
@@ -97,6 +101,24 @@ def prepare(
     if arrays.weights is not None:
         try_weights(prepared, tell)
     return prepared
+
+
+def _refuse_beside_link(study: Study, path: Path, home: Path, place: str) -> None:
+    """Files that lie beside a link to the study, and not beside the study."""
+    if not path.is_symlink() or home == path.parent:
+        return
+    named = {
+        "data.source": study.data.source, "data.extra": study.data.extra, "data.unlabelled": study.data.unlabelled,
+        "init_from": study.init_from, "human.labels": None if study.human is None else study.human.labels,
+    }  # fmt: skip
+    for key, name in named.items():
+        if name and not (is_code(name) or is_url(name)):
+            beside = path.parent / name
+            if beside.exists() and not (home / name).exists():
+                raise UserError(
+                    f"{place}: {key}: {home / name}: no such file. The study is a link, and its paths begin in the "
+                    f"folder of its file; {beside} lies beside the link: move it there, or copy the study"
+                )
 
 
 def _arrays(study: Study, dataset: Dataset, metric: str, space: Space, place: str, home: Path) -> Arrays:

@@ -8,6 +8,7 @@ from typing import Any
 from hpsearch.core_yaml import read_yaml
 from hpsearch.errors import UserError, choices
 from hpsearch.knobs import KNOBS, ON, Knob, of_net, of_own
+from hpsearch.names import VALUES, advice
 from hpsearch.nets.own import DROPOUTS, Takes
 from hpsearch.study import Choice, Fixed, Param, Study, parse_params
 
@@ -21,7 +22,7 @@ def text_of(name: str, place: str) -> str:
         UserError: there is none of this name.
     """
     if name not in SPACES:
-        raise UserError(f"{place}: there is no space {name!r}; {choices(SPACES)}")
+        raise UserError(f"{place}: there is no space {name!r}; {advice(name, SPACES, VALUES['space'])}")
     return (files("hpsearch") / "spaces" / f"{name}.yaml").read_text(encoding="utf-8")
 
 

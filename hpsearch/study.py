@@ -1,6 +1,5 @@
 """study.yaml as frozen models: form only. What the names mean is `validate`'s business."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,8 @@ from pydantic import (
 )
 
 from hpsearch.core_yaml import read_yaml, write_yaml
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, either
+from hpsearch.names import KEYS, VALUES, advice, key_advice, suggestions
 
 Scalar = bool | int | float | str | None
 
@@ -242,6 +242,17 @@ _NOT_BUILT = {
 _NOT_BUILT_VALUES = {("search.prune", "asha")}
 
 
+def folder_of(path: Path) -> Path:
+    """Give the folder of a study, from which its relative paths begin and in which its code lies.
+
+    Of a link it is the folder of the file that it leads to, as `python` has it of a script.
+    """
+    try:
+        return path.resolve().parent if path.is_symlink() else path.parent
+    except (OSError, RuntimeError):  # links in a circle, which reading it tells
+        return path.parent
+
+
 def load_study(path: Path) -> Study:
     """Reads a study file.
 
@@ -251,7 +262,8 @@ def load_study(path: Path) -> Study:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        leads = f"is a link to {path.readlink()}, and there is " if path.is_symlink() else ""
+        raise UserError(f"{path}: {leads}no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
     return parse_study(read_yaml(text, str(path)), str(path))
@@ -316,8 +328,9 @@ def _sentence(place: str, fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{place}: {where}: is required"
     if fault["type"] == "literal_error" and isinstance(fault.get("input"), str):
-        known = fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-        return f"{place}: {where}: {fault['input']!r} is not known; choose from {known}"
+        known = fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        hint = advice(fault["input"], known, VALUES.get(loc[-1]))
+        return f"{place}: {where}: {fault['input']!r} is not known; {hint}"
     rule = _RULES.get(fault["type"])
     message = rule.format(**fault.get("ctx", {})) if rule else str(fault["msg"]).removeprefix("Value error, ")
     if loc[:1] == ["params"] and len(loc) == 3 and loc[2] == "choices" and fault.get("input") == []:
@@ -352,6 +365,7 @@ def _shown(fault: Any) -> str:
     return text if isinstance(got, Scalar | list) and len(text) < 80 else type(got).__name__
 
 
+_ENTRY_KEYS = dict.fromkeys([*Range.model_fields, *Choice.model_fields, *Fixed.model_fields])
 _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     (): Study, ("data",): Data, ("data", "split"): Split, ("search",): Search, ("resources",): Resources,
     ("squeeze",): Squeeze, ("squeeze", "student"): Student, ("human",): Human, ("storage",): Storage,
@@ -360,14 +374,13 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
 
 def _nearest(loc: list[str]) -> str:
     if loc[:1] == ["params"]:
-        near = difflib.get_close_matches(loc[-1], [*Range.model_fields, *Choice.model_fields], n=2)
-        if near:
-            return f"; did you mean {' or '.join(near)}?"
+        found = suggestions(loc[-1], list(_ENTRY_KEYS), KEYS["params."])
+        if found:
+            return f"; did you mean {either(found)}?"
         forms = "a range has low, high, log, step; a choice has choices; a fixed value has value"
         return f"; {forms}; each may have when, column"
-    known = list(_MODELS[tuple(loc[:-1])].model_fields)
-    near = difflib.get_close_matches(loc[-1], known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; choose from {', '.join(known)}"
+    fields = {".".join(section): list(model.model_fields) for section, model in _MODELS.items()}
+    return f"; {key_advice('.'.join(loc[:-1]), loc[-1], fields)}"
 
 
 def seconds(text: Any) -> float:

@@ -1,14 +1,15 @@
 """A study held against the tables of nets, knobs and metrics."""
 
-import difflib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from hpsearch import names
 from hpsearch.code import is_code
-from hpsearch.errors import UserError, choices
+from hpsearch.errors import UserError, choices, either
 from hpsearch.knobs import KNOBS, Knob, of_net, of_objective, of_own
 from hpsearch.metrics import METRICS, OURS, PROPER
+from hpsearch.names import advice, shortened
 from hpsearch.nets.build import NETS
 from hpsearch.nets.own import DROPOUTS, Takes
 from hpsearch.parameters import read_space
@@ -109,11 +110,11 @@ def _check_known(study: Study, knobs: Mapping[str, Knob], takes: Takes | None, p
     for name, entry in study.params.items():
         where = f"{place}: params.{name}"
         if name not in public:
+            usual = [known for known in dict.fromkeys([*_named(takes), *_USUAL, *public]) if known in public]
             if name in KNOBS and KNOBS[name].nets:
-                raise UserError(f"{where}: the net {study.net} does not take it; {choices(public)}")
-            near = difflib.get_close_matches(name, public, n=1)
-            hint = f"did you mean {near[0]}?" if near else choices(public)
-            raise UserError(f"{where}: is not a parameter; {hint}")
+                told = f"the net {study.net} does not take it; {shortened(usual)}"
+                raise UserError(f"{where}: {told}; it is for {either(KNOBS[name].nets)}")
+            raise UserError(f"{where}: is not a parameter; {advice(name, usual, names.PARAMETERS, _CARDS)}")
         if (
             takes is not None
             and name in takes.named
@@ -126,6 +127,17 @@ def _check_known(study: Study, knobs: Mapping[str, Knob], takes: Takes | None, p
             )
         if entry.column and (takes is None or not (name in takes.named or takes.anything)):
             raise UserError(f"{where}.column: is for parameters that a net of your own takes")
+
+
+_USUAL = (
+    "epochs", "batch_size", "lr", "width", "depth", "dropout", "weight_decay", "optimizer", "schedule", "norm",
+    "label_smoothing", "activation",
+)  # fmt: skip
+_CARDS = "; docs/tricks.md has a card for each"
+
+
+def _named(takes: Takes | None) -> Sequence[str]:
+    return () if takes is None else list(takes.named)
 
 
 def _check_defaults(space: Space, takes: Takes, place: str) -> None:
@@ -188,7 +200,8 @@ def check_task(
         )
     for loss in _losses(study):
         if loss not in LOSSES[task]:
-            raise UserError(f"{place}: params.loss: {loss!r} is not for {task}; {choices(LOSSES[task])}")
+            hint = advice(loss, LOSSES[task], names.VALUES["loss"])
+            raise UserError(f"{place}: params.loss: {loss!r} is not for {task}; {hint}")
     _check_human(study, metric, place)
     return metric
 
@@ -228,7 +241,8 @@ def check_net(net: str, place: str) -> None:
     """
     if net in NETS or is_code(net):
         return
-    raise UserError(f"{place}: net: {net!r} is not known; {choices(NETS)}, or your own as module:name")
+    hint = advice(net, NETS, names.VALUES["net"], ", or your own as module:name")
+    raise UserError(f"{place}: net: {net!r} is not known; {hint}")
 
 
 def check_metric(study: Study, place: str) -> None:
@@ -237,17 +251,31 @@ def check_metric(study: Study, place: str) -> None:
         UserError: the metric is neither one of ours nor `module:name` with a direction.
     """
     metric, direction = study.search.metric, study.search.direction
+    ways = choices(("maximize", "minimize"))
     if metric is not None and is_code(metric):
         if direction is None:
-            raise UserError(f"{place}: search.direction: {metric} needs it; {choices(('maximize', 'minimize'))}")
+            raise UserError(f"{place}: search.direction: {metric} needs it; {ways}")
         return
     if study.objective is not None and metric not in OURS and not (metric is None and study.data.source):
         if metric is None:
             raise UserError(f"{place}: search.metric: is required: what the objective reports")
         if direction is None:
-            raise UserError(f"{place}: search.direction: {metric} needs it; {choices(('maximize', 'minimize'))}")
+            raise UserError(f"{place}: {_without_direction(metric, ways)}")
         return
-    if direction is not None:
-        raise UserError(f"{place}: search.direction: is for a metric of your own; leave it out")
     if metric is not None and metric not in OURS:
-        raise UserError(f"{place}: search.metric: {metric!r} is not known; {choices(OURS)}, or your own")
+        hint = advice(metric, OURS, names.METRICS, ", or your own as my_metrics:score")
+        raise UserError(f"{place}: search.metric: {metric!r} is not known; {hint}")
+    if direction is not None:
+        told = f"{metric} is to {METRICS[metric].direction} always" if metric else "is for a metric of your own"
+        raise UserError(f"{place}: search.direction: {told}; leave it out")
+
+
+def _without_direction(metric: str, ways: str) -> str:
+    """What is wrong with a word for a metric, beside an objective and without a direction."""
+    found = names.suggestions(metric, OURS, names.METRICS)
+    if not found:
+        return f"search.direction: {metric} needs it; {ways}"
+    return (
+        f"search.metric: {metric!r} is none of ours; did you mean {either(found)}? As a metric of the objective's "
+        f"own it needs search.direction; {ways}"
+    )

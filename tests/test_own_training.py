@@ -179,8 +179,8 @@ def test_a_trial_whose_function_fails_fails_with_the_reason(tmp_path: Path) -> N
     params = "{kind: [raise, nan, silent, fine, varies]}"
     path = write(tmp_path, "fails", params, search="{trials: 12, metric: score, direction: minimize}")
     run = hpsearch.launch(path, runs=tmp_path / "runs", skip_checks=True)
-    said = {"raise": "RuntimeError: as it was told", "varies": "RuntimeError: another one", "nan": "score became nan in step 4",
-            "silent": "it reported no value and returned none"}  # fmt: skip
+    said = {"raise": "RuntimeError: as it was told", "varies": "RuntimeError: another one",
+            "nan": "score became nan in step 4", "silent": "it reported no value and returned none"}  # fmt: skip
     for _, trial in run.trials.iterrows():
         kind = trial["params.kind"]
         assert trial["state"] == ("complete" if kind == "fine" else "failed")

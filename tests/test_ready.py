@@ -119,7 +119,9 @@ def test_the_merged_study_is_the_same_again() -> None:
 
 
 def test_an_unknown_space_is_refused() -> None:
-    with pytest.raises(UserError, match=r"s: search\.space: there is no space 'recipes'; choose from augment"):
+    with pytest.raises(
+        UserError, match=r"s: search\.space: there is no space 'recipes'; did you mean recipe\? Choose"
+    ):
         with_space(study("recipes"), "classification", "tables", 1000, "s")
 
 

@@ -121,7 +121,9 @@ def test_what_a_condition_leaves_out_is_trained_with_its_default() -> None:
 
 
 def test_a_net_that_is_not_there_is_refused() -> None:
-    with pytest.raises(UserError, match=r"s\.yaml: net: 'mpl' is not known; choose from mlp, resnet, or your own"):
+    with pytest.raises(
+        UserError, match=r"net: 'mpl' is not known; did you mean mlp\? Choose from mlp, resnet, or your own"
+    ):
         check_net("mpl", "s.yaml")
 
 

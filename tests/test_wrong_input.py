@@ -109,7 +109,7 @@ PREFIX = "name: a\ndata: {source: good.csv, target: y}\n"
 CASES = {
     "GPUs that are not there": Case("gpus_per_pack: this machine has", {"resources": {"gpus_per_pack": 64}}),
     "an unknown key": Case("parms: unknown key; did you mean params?", {"parms": {}}),
-    "an unknown net": Case("net: 'mpl' is not known; choose from mlp", {"net": "mpl"}),
+    "an unknown net": Case("net: 'mpl' is not known; did you mean mlp? Choose from mlp", {"net": "mpl"}),
     "an unknown parameter": Case("params.lrr: is not a parameter; did you mean lr?", params(lrr=1)),
     "an unknown metric": Case("search.metric: 'acuracy' is not known", search(metric="acuracy")),
     "a metric without a direction": Case("search.direction: my:score needs it", search(metric="my:score")),
@@ -192,7 +192,7 @@ CASES = {
                                           data(categorical=["a", "b"]) | params(batch_size=8, noise=0.1)),
     "a column that stands twice": Case("has the column 'b' twice", data(source="twice.csv"), place="twice.csv"),
     "semicolons for commas": Case("the single column 'a;b;y'", data(source="semicolons.csv"), (), "semicolons"),
-    "words to regress on": Case("needs data.task: classification", data(task="regression")),
+    "words to regress on": Case("Words are classes: leave data.task out", data(task="regression")),
     "YAML that breaks off": Case("line 4, column 1: is not plain YAML", f"{PREFIX}seed: [1\n"),
     "pickled objects": Case("Object arrays cannot be loaded", {"data": {"source": "bomb.npz"}}, place="bomb.npz"),
     "nothing left to train": Case("must leave rows", data(split={"validation": 0.5, "test": 0.5})),

@@ -16,6 +16,7 @@ from hpsearch.data.preprocess import Schema
 from hpsearch.data.raw import Raw
 from hpsearch.data.unlabelled import unlabelled_inputs
 from hpsearch.errors import UserError, choices
+from hpsearch.names import advice
 from hpsearch.study import Data, Split
 
 _MOST_INTEGER_CLASSES = 20
@@ -144,7 +145,8 @@ def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
         *(("drop", c) for c in data.drop),
     ]:
         if column is not None and column not in table:
-            raise UserError(f"{place}: data.{key}: no column {column!r} in {raw.name}; {choices(table.columns)}")
+            hint = advice(column, map(str, table.columns))
+            raise UserError(f"{place}: data.{key}: no column {column!r} in {raw.name}; {hint}")
     if name in data.drop:
         raise UserError(f"{place}: data.drop: {name!r} is the target, which is no input; leave it out")
     if len(table) == 0:
@@ -197,7 +199,8 @@ def _recognise(
     """The targets as class indices or values, and how the task was recognised; `typed` is `Raw`'s."""
     missing = np.flatnonzero(column.isna())
     if len(missing):
-        raise UserError(f"{place}: data.target: {len(missing)} rows have no target, the first is row {missing[0]}")
+        told = f"{len(missing)} rows have no target, the first is row {missing[0]}"
+        raise UserError(f"{place}: data.target: {told}; take them out of the file")
     values = labels.numeric(column, typed)
     guess, why = _guess_task(column, values)
     told = f"task: {task} (named in the study)" if task else f"task: {guess} ({why})"
@@ -225,7 +228,7 @@ def _many_fractions(values: np.ndarray) -> bool:
 
 
 def _regression(column: pd.Series, place: str, told: str) -> tuple[np.ndarray, Target, str]:
-    y = preprocess.numbers(column, f"{place}: data.target", "a target of words needs data.task: classification")
+    y = preprocess.numbers(column, f"{place}: data.target", _no_number(column))
     return y, Target("regression"), told
 
 
@@ -244,6 +247,25 @@ def _guess_task(column: pd.Series, values: np.ndarray | None) -> tuple[str, str]
     return "regression", f"the target has {len(np.unique(values))} distinct numbers"
 
 
+def _share_of_numbers(column: "pd.Series[Any]") -> float:
+    """The share of values that read as numbers."""
+    return float(pd.to_numeric(column, errors="coerce").notna().mean())
+
+
+def _no_number(column: "pd.Series[Any]") -> str:
+    """What to do about a target that is to be numbers and has words."""
+    values = pd.to_numeric(column, errors="coerce")
+    if _share_of_numbers(column) > 0.5:
+        bad = int(values.isna().sum())
+        return (
+            f"{bad} of its {len(column)} values are no numbers: correct these rows, or take them out of the file"
+        )
+    return (
+        "a regression needs numbers, such as 1234.5, in the file. Words are classes: leave data.task out, "
+        "and name a metric for classes"
+    )
+
+
 def _split(
     y: np.ndarray,
     target: Target,
@@ -254,11 +276,11 @@ def _split(
 ) -> dict[str, np.ndarray]:
     if marks is not None:
         parts = _by_marks(y, target, data, place, marks)
-        _classes_are_in_training(y, target, parts, place)
+        _classes_are_in_training(y, target, parts, place, data.task)
         return parts
     if column is not None and data.split.column:
         parts = splits.by_column(column, place)
-        _classes_are_in_training(y, target, parts, place)
+        _classes_are_in_training(y, target, parts, place, data.task)
         return parts
     share = data.split
     if share.validation + share.test >= 1:
@@ -273,7 +295,7 @@ def _split(
             have = "1 row" if counts[rare] == 1 else f"{counts[rare]} rows"
             raise UserError(
                 f"{place}: data.target: the class {target.classes[rare]!r} has {have}; "
-                f"a split into three parts needs at least 3{_if_values(target)}"
+                f"a split into three parts needs at least 3{_if_values(target, data.task)}"
                 f"{_if_misspelled(target, counts, rare)}"
             )
     if len(y) < 5:
@@ -287,14 +309,25 @@ def _split(
         else:
             parts = splits.by_time(times(column, f"{place}: data.split.time"), share.validation, share.test)
     except ValueError as error:
-        raise UserError(f"{place}: data.split: cannot split {len(y)} rows: {error}") from None
-    _classes_are_in_training(y, target, parts, place)
+        hint = _if_values(target, data.task) if target.classes else ""
+        raise UserError(f"{place}: data.split: cannot split {len(y)} rows: {error}{hint}") from None
+    _classes_are_in_training(y, target, parts, place, data.task)
     return parts
 
 
-def _if_values(target: Target) -> str:
-    many = len(target.classes) > _MOST_INTEGER_CLASSES
-    return f"; of {len(target.classes)} classes: if they are values, data.task: regression" if many else ""
+def _if_values(target: Target, task: str | None) -> str:
+    """What to do where the classes may be values, of which few come often."""
+    names = pd.Series(target.classes)
+    share, count = _share_of_numbers(names), len(names)
+    if share == 1 and count > 2 and (task is None or count > _MOST_INTEGER_CLASSES):
+        return f"; of {count} classes: if they are values, data.task: regression"
+    if share > 0.5 and count > _MOST_INTEGER_CLASSES:
+        word = names[pd.to_numeric(names, errors="coerce").isna()].iloc[0]
+        return (
+            f"; of {count} classes, {share:.0%} of them numbers: if they are values, correct the rows that have "
+            f"none, such as {word!r}, or take them out, and set data.task: regression"
+        )
+    return ""
 
 
 def _if_misspelled(target: Target, counts: np.ndarray, rare: int) -> str:
@@ -319,7 +352,8 @@ def _by_marks(y: np.ndarray, target: Target, data: Data, place: str, marks: np.n
                     parts["train"], y, getattr(data.split, name), data.split.seed, target.task == "classification"
                 )
             except ValueError as error:
-                raise UserError(f"{place}: data.split: cannot draw {name} from training: {error}") from None
+                hint = _if_values(target, data.task) if target.classes else ""
+                raise UserError(f"{place}: data.split: cannot draw {name} from training: {error}{hint}") from None
             parts |= {"train": kept, name: drawn}
     return parts
 
@@ -341,11 +375,16 @@ def times(column: "pd.Series[Any]", place: str) -> np.ndarray:
     return times
 
 
-def _classes_are_in_training(y: np.ndarray, target: Target, parts: dict[str, np.ndarray], place: str) -> None:
+def _classes_are_in_training(
+    y: np.ndarray, target: Target, parts: dict[str, np.ndarray], place: str, task: str | None
+) -> None:
     if target.task == "classification":
         absent = sorted(set(range(len(target.classes))) - set(y[parts["train"]].tolist()))
         if absent:
-            raise UserError(f"{place}: data.split: no training row has the class {target.classes[absent[0]]!r}")
+            raise UserError(
+                f"{place}: data.split: no training row has the class {target.classes[absent[0]]!r}"
+                f"{_if_values(target, task)}"
+            )
 
 
 def _assemble(

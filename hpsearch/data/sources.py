@@ -19,7 +19,8 @@ from hpsearch.data.missing import mark_missing
 from hpsearch.data.own import read_own
 from hpsearch.data.place import place_of
 from hpsearch.data.raw import Raw, channels_first
-from hpsearch.errors import UserError, choices
+from hpsearch.errors import UserError
+from hpsearch.names import advice
 from hpsearch.study import Data
 
 # name → (loader in sklearn.datasets, read as a table with named columns)
@@ -169,7 +170,7 @@ def read(data: Data, base: Path, place: str, code: Code | None = None) -> Raw:
     kind, _, name = source.partition(":")
     if kind == "sklearn":
         if name not in _SKLEARN:
-            raise UserError(f"{where}: unknown set {name!r} of scikit-learn; {choices(_SKLEARN)}")
+            raise UserError(f"{where}: unknown set {name!r} of scikit-learn; {advice(name, _SKLEARN)}")
         return _sklearn(name)
     path = place_of(source, base, where)
     if path.suffix in _FILES:
@@ -183,7 +184,8 @@ def read(data: Data, base: Path, place: str, code: Code | None = None) -> Raw:
     if source.endswith("/"):
         raise UserError(f"{where}: {path}: no such folder")
     raise UserError(
-        f"{where}: {source!r} must be sklearn:NAME, module:name, a folder, or a .csv, .parquet or .npz file"
+        f"{where}: {source!r} must be sklearn:NAME, module:name, a folder, or a .csv, .parquet or .npz file; "
+        f"there is no folder {path.resolve()}"
     )
 
 
@@ -205,7 +207,8 @@ def _must_be_file(path: Path) -> None:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     if not found:
-        raise UserError(f"{path}: no such file")
+        folder = "" if path.is_absolute() else f" in {path.resolve().parent}"
+        raise UserError(f"{path}: no such file{folder}")
 
 
 def _first_line(error: Exception) -> str:

@@ -6,10 +6,8 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-import hpsearch
-
-_OURS = str(Path(hpsearch.__file__).parent)
-_LIBRARIES = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")) + ("<",)
+_OURS = str(Path(__file__).parents[1])
+_LIBRARIES = (*tuple(sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")), "<")
 _VARIES = re.compile(r"0x[0-9a-fA-F]+|\d+")  # in a message, from one occurrence of an error to the next
 
 
@@ -18,11 +16,18 @@ def line_of(error: BaseException) -> str:
 
     The place is the user's last line; where there is none a library's, else ours.
     """
-    frames = traceback.extract_tb(error.__traceback__)
-    foreign = [frame for frame in frames if not frame.filename.startswith(_OURS)]
-    found = [frame for frame in foreign if not frame.filename.startswith(_LIBRARIES)] or foreign or list(frames)
-    place = f" ({found[-1].filename}:{found[-1].lineno})" if found else ""
+    frames = list(traceback.extract_tb(error.__traceback__))
+    foreign = [frame for frame in frames if not frame.filename.startswith(_OURS)] or frames
+    last = users_frame(error) or (foreign[-1] if foreign else None)
+    place = "" if last is None else f" ({last.filename}:{last.lineno})"
     return " ".join(f"{type(error).__name__}: {words_of(error)}{place}".split())
+
+
+def users_frame(error: BaseException) -> traceback.FrameSummary | None:
+    """Give the last line of the user's own code that an error came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    found = [frame for frame in frames if not frame.filename.startswith((_OURS, *_LIBRARIES))]
+    return found[-1] if found else None
 
 
 def words_of(error: BaseException) -> str:
@@ -36,7 +41,7 @@ def words_of(error: BaseException) -> str:
 def signature(error: BaseException) -> str | None:
     """Give what is the same of an error each time that it recurs: type, words without numbers, traceback.
 
-    None for an error of the machine, which may be gone at another try: a GPU's, after which its process is of no use.
+    None for a GPU's error, which leaves its process of no use and may be gone in another one.
     """
     words = words_of(error)
     if "CUDA error" in words or type(error).__name__ == "AcceleratorError":

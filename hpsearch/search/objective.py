@@ -5,7 +5,6 @@ as for built-in training.
 """
 
 import logging
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,18 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import hpsearch
 from hpsearch.code import Reference
 from hpsearch.data.dataset import Arrays
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS, PROPER
 from hpsearch.pack.checkpoint import RowState
 from hpsearch.search import reports
+from hpsearch.search.failures import users_frame
 from hpsearch.search.reports import TrialFailedError
 
 GoingOn = Callable[[RowState], bool]
 _NAMES = {"validation": "best.prediction", "test": "test.prediction"}  # of tensors
-_OURS = str(Path(hpsearch.__file__).parent)
 
 
 class Trial:
@@ -50,7 +48,9 @@ class Trial:
         self._resumed = bool(self.record.curve)
         self._arrays, self._truth = arrays, {"validation": arrays.validation.y, "test": test_y}
         self._going_on = going_on
-        self._exact: Tensor | None = None  # validation predictions of this call, before they are rounded to float32
+        self._exact: Tensor | None = (
+            None  # validation predictions of this call, before they are rounded to float32
+        )
 
     def report(
         self, *positional: Any, value: Any = reports.LEFT_OUT, step: Any = reports.LEFT_OUT, **unknown: Any
@@ -152,7 +152,9 @@ class Trial:
         if returned is not None:
             value = reports.metric_value(returned, metric, "the returned value")
             if record.curve:
-                reports.refuse_contradiction(value, [entry[2] for entry in record.curve if entry[2] is not None], metric)
+                reports.refuse_contradiction(
+                    value, [entry[2] for entry in record.curve if entry[2] is not None], metric
+                )
             else:
                 self._enter(record.epoch, value)
                 self._ask()
@@ -168,7 +170,12 @@ class Trial:
         stored = self.predictions.get(_NAMES["validation"])
         if stored is None:
             return
-        record, target, metric, y = self.record, self._arrays.target, self._arrays.metric, self._truth["validation"]
+        record, target, metric, y = (
+            self.record,
+            self._arrays.target,
+            self._arrays.metric,
+            self._truth["validation"],
+        )
         prediction = stored if self._exact is None else self._exact
         if METRICS[metric].take is not None and record.best_epoch is not None:
             best = (record.best[metric], record.best_epoch)
@@ -242,6 +249,5 @@ def run_objective(
 
 def _place(error: Exception) -> str:
     """The last line of the user's code that an error came through."""
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith(_OURS)]
-    return f" (line {theirs[-1].lineno} of {Path(theirs[-1].filename).name})" if theirs else ""
+    frame = users_frame(error)
+    return "" if frame is None else f" (line {frame.lineno} of {Path(frame.filename).name})"

@@ -118,8 +118,8 @@ def refuse_other_score(
 ) -> None:
     """Refuse a best value that the saved validation predictions do not score.
 
-    `best` is the value and its step. `prediction` is log-probabilities [N, C] or values [N]; `saved_at` is the last
-    step that was reported when they were saved. `spread` is the targets' standard deviation.
+    `best` is the value and its step. `prediction` is log-probabilities [N, C] or values [N]; `saved_at` is the
+    last step that was reported when they were saved. `spread` is the targets' standard deviation.
 
     Raises:
         TrialFailedError: with both numbers.
@@ -178,7 +178,7 @@ def _number(given: Any, rule: str) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.inf if value > 0 else -math.inf
+        return math.inf
 
 
 def _size(given: Any) -> int | None:

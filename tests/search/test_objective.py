@@ -1,5 +1,7 @@
 """Reports of a training function of the user's own: what counts, what is refused, and with which words."""
 
+import contextlib
+import itertools
 import logging
 from collections.abc import Callable
 from decimal import Decimal
@@ -56,7 +58,13 @@ def run(
     found, before = arrays(metric), before or RowState(Record(0, {}, own=True), {})
     log, reference = logging.getLogger("test.objective"), Function(function)
     return run_objective(
-        reference, before, Folder(folder), found, found.validation.y, going_on, log  # type: ignore[arg-type]
+        reference,
+        before,
+        Folder(folder),
+        found,
+        found.validation.y,
+        going_on,
+        log,  # type: ignore[arg-type]
     )
 
 
@@ -167,9 +175,11 @@ def test_a_step_that_is_none_or_goes_back_is_refused(pairs: Any, said: str, tmp_
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=8))
-def test_steps_that_rise_are_taken_and_no_others(tmp_path_factory: pytest.TempPathFactory, steps: list[int]) -> None:
+def test_steps_that_rise_are_taken_and_no_others(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[int]
+) -> None:
     state = run(tmp_path_factory.getbasetemp(), reports(*((step, 0.5) for step in steps)))
-    rises = all(a < b for a, b in zip(steps, steps[1:], strict=False))
+    rises = all(a < b for a, b in itertools.pairwise(steps))
     assert (state.record.failure is None) == rises
     assert not rises or [entry[0] for entry in state.record.curve] == steps
 
@@ -209,10 +219,8 @@ def test_a_full_disk_is_heard_through_a_catch_all(tmp_path: Path) -> None:
         raise DiskFullError("no room")
 
     def swallows(params: Any, trial: Any) -> None:
-        try:
+        with contextlib.suppress(Exception):
             trial.report(value=0.5, step=1)
-        except Exception:
-            pass
 
     with pytest.raises(DiskFullError):
         run(tmp_path, swallows, going_on=full)
@@ -221,7 +229,11 @@ def test_a_full_disk_is_heard_through_a_catch_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pairs", "returned", "said"),
     [
-        (((1, 0.5), (2, 0.9)), 0.95, "it returned 0.95, which it never reported as accuracy; the last one was 0.9"),
+        (
+            ((1, 0.5), (2, 0.9)),
+            0.95,
+            "it returned 0.95, which it never reported as accuracy; the last one was 0.9",
+        ),
         (((1, 0.5),), 83, "the returned value: accuracy lies between 0 and 1, got 83. If it is a percentage"),
         ((), 1.5, "the returned value: accuracy lies between 0 and 1"),
         ((), "good", "the returned value: accuracy must be a number, got 'good' (str)"),
@@ -230,7 +242,9 @@ def test_a_full_disk_is_heard_through_a_catch_all(tmp_path: Path) -> None:
         ((), None, "it reported no value and returned none"),
     ],
 )
-def test_a_returned_value_that_contradicts_is_refused(pairs: Any, returned: Any, said: str, tmp_path: Path) -> None:
+def test_a_returned_value_that_contradicts_is_refused(
+    pairs: Any, returned: Any, said: str, tmp_path: Path
+) -> None:
     def function(params: Any, trial: Any) -> Any:
         reports(*pairs)(params, trial)
         return returned
@@ -238,8 +252,10 @@ def test_a_returned_value_that_contradicts_is_refused(pairs: Any, returned: Any,
     assert said in failure(tmp_path, function)
 
 
-@pytest.mark.parametrize(("returned", "pairs"), [(0.9, [(1, 0.9), (2, 0.5)]), (np.float32(0.5), [(1, 0.9), (2, 0.5)]),
-                                                 (0.7, [])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("returned", "pairs"),
+    [(0.9, [(1, 0.9), (2, 0.5)]), (np.float32(0.5), [(1, 0.9), (2, 0.5)]), (0.7, [])],
+)
 def test_a_returned_value_may_repeat_a_report(returned: Any, pairs: Any, tmp_path: Path) -> None:
     def function(params: Any, trial: Any) -> Any:
         reports(*pairs)(params, trial)
