@@ -22,6 +22,7 @@ from hpsearch.search.progress import Logged, Looking, Quiet, Reporter
 from hpsearch.space import drawn_and_fixed
 from hpsearch.study import Study, load_study, seconds
 from hpsearch.validate import remarks
+from hpsearch.variety import repeats
 
 if TYPE_CHECKING:
     from hpsearch.recipe.preflight import Begin, Tell
@@ -116,7 +117,7 @@ def _begin(
     with hold(folder.root), Logged(reporter, folder.log) as report:
         for code in prepared.code:
             report.remember(code.told)
-        for text in (*prepared.dataset.notes, *remarks(prepared.space, named)):
+        for text in (*prepared.dataset.notes, *_remarks(prepared, named)):
             report.note(text)
         took: dict[str, float] = {}
         if not skip_checks and not folder.ledger.exists():
@@ -132,6 +133,12 @@ def _begin(
             report.note("this study is finished; its results stand as they are")
         else:
             _run(folder, prepared.without_raw(), given, report, took)
+
+
+def _remarks(prepared: Prepared, named: Collection[str]) -> list[str]:
+    """What a sound study may not mean. `named`: the parameters that it names beside a ready-made space."""
+    repeated = repeats(prepared.space, prepared.study.search.trials)
+    return [*remarks(prepared.space, named), *([] if repeated is None else [repeated])]
 
 
 @no_exits()
@@ -166,6 +173,8 @@ def check(
         note("the training set-up is wrong, as is told at the end; the data are looked at all the same")
         preflight.look_at_data(plain, only, tell, begin)
         raise
+    for text in _remarks(prepared, load_study(path).params):
+        note(text)
     with _run_folder(path, prepared.study, runs, note) as folder:
         begun.refuse_changed(folder, prepared, None)
         return preflight.look(prepared, folder, begun.about(prepared), only, tell, begin)

@@ -116,8 +116,8 @@ def _refuse_beside_link(study: Study, path: Path, home: Path, place: str) -> Non
             beside = path.parent / name
             if beside.exists() and not (home / name).exists():
                 raise UserError(
-                    f"{place}: {key}: {home / name}: no such file. The study is a link, and its paths begin in the "
-                    f"folder of its file; {beside} lies beside the link: move it there, or copy the study"
+                    f"{place}: {key}: {home / name}: no such file. The study is a link, and its paths begin in "
+                    f"the folder of its file; {beside} lies beside the link: move it there, or copy the study"
                 )
 
 

@@ -88,3 +88,73 @@ def test_the_shipped_studies_are_sound(name: str) -> None:
     prepared = prepare(Path(__file__).parents[1] / "studies" / f"{name}.yaml")
     assert prepared.study.name == name
     assert len(prepared.draws) == prepared.study.search.trials
+
+
+STUDY = "name: a\ndata: {source: a.csv, target: y}\nparams: {batch_size: 8}\n"
+
+
+def linked(folder: Path, source: str = "a.csv") -> tuple[Path, Path]:
+    """A link to a study that lies in another folder, and that folder."""
+    real = folder / "real"
+    real.mkdir()
+    (real / "study.yaml").write_text(STUDY.replace("a.csv", source))
+    (folder / "links").mkdir()
+    (folder / "links" / "study.yaml").symlink_to(Path("..") / "real" / "study.yaml")
+    return folder / "links" / "study.yaml", real
+
+
+def rows(folder: Path, word: str) -> None:
+    """A table whose classes are no and this word."""
+    (folder / "a.csv").write_text("x,y\n" + "".join(f"{i},{word if i % 2 else 'no'}\n" for i in range(60)))
+
+
+def test_the_paths_of_a_linked_study_begin_at_its_file(tmp_path: Path) -> None:
+    path, real = linked(tmp_path)
+    rows(real, "yes")
+    told: list[str] = []
+    assert prepare(path, tell=told.append).dataset.target.classes == ("no", "yes")
+    assert told[0] == f"study: {path} is a link; its paths begin in the folder of its file, {real}"
+    rows(path.parent, "beside the link")  # both are there: the file's folder counts
+    assert prepare(path).dataset.target.classes == ("no", "yes")
+
+
+def test_data_beside_the_link_alone_are_refused_by_name(tmp_path: Path) -> None:
+    path, real = linked(tmp_path)
+    rows(path.parent, "yes")
+    with pytest.raises(UserError) as caught:
+        prepare(path)
+    assert f"data.source: {real / 'a.csv'}: no such file. The study is a link" in str(caught.value)
+    assert f"{path.parent / 'a.csv'} lies beside the link: move it there, or copy the study" in str(caught.value)
+
+
+def test_code_beside_a_link_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    path, real = linked(tmp_path, "link_data:load")
+    code = "import numpy as np\ndef load(): return np.arange(60.0)[:, None], np.arange(60) % 2\n"
+    (real / "link_data.py").write_text(code)
+    (path.parent / "link_data.py").write_text("raise SystemExit('run')")
+    (real / "study.yaml").write_text((real / "study.yaml").read_text().replace(", target: y", ""))
+    assert prepare(path).dataset.target.classes == ("0", "1")
+    (real / "link_data.py").unlink()
+    with pytest.raises(UserError, match=f"there is no module 'link_data' in {real}"):
+        prepare(path)
+
+
+def test_a_link_to_nothing_and_links_in_a_circle_are_told(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").symlink_to("gone.yaml")
+    with pytest.raises(UserError, match=r"s\.yaml: is a link to gone\.yaml, and there is no such file"):
+        prepare(tmp_path / "s.yaml")
+    (tmp_path / "a.yaml").symlink_to("b.yaml")
+    (tmp_path / "b.yaml").symlink_to("a.yaml")
+    with pytest.raises(UserError, match=r"a\.yaml: cannot be read"):
+        prepare(tmp_path / "a.yaml")
+
+
+def test_a_missing_file_names_the_folder_that_was_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(STUDY)
+    with pytest.raises(UserError, match=f"^a.csv: no such file in {tmp_path}$"):
+        prepare(Path("s.yaml"))
+    Path("s.yaml").write_text(STUDY.replace("a.csv", "pets"))
+    with pytest.raises(UserError, match=f"there is no folder {tmp_path}/pets"):
+        prepare(Path("s.yaml"))
