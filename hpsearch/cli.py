@@ -12,6 +12,7 @@ from rich.console import Console
 
 from hpsearch import cluster_cli
 from hpsearch.errors import CheckError, RunError, UserError
+from hpsearch.output import is_standard_output, is_stream
 
 app = typer.Typer(
     name="hpsearch",
@@ -50,6 +51,12 @@ def _console() -> Console:
     """Standard output; a file has no width, so there nothing is cut to one."""
     console = Console()
     return console if console.is_terminal else Console(width=240)
+
+
+def _wrote(out: Path, more: str = "") -> None:
+    """Prints where an output is, unless it is the standard output itself."""
+    if not is_standard_output(out):
+        print(f"wrote {out}{more}")
 
 
 @app.command()
@@ -182,13 +189,13 @@ def predict(
         Path, typer.Argument(metavar="EXPORT", help="An export folder, such as runs/digits/export.")
     ],
     data: Annotated[Path, typer.Argument(metavar="INPUT", help="A .csv, .parquet or .npz file.")],
-    out: Annotated[Path, typer.Option(help="The CSV to write.")],
+    out: Annotated[Path, typer.Option(help="The CSV to write; - is the standard output.")],
 ) -> None:
     """Predict new data with an export; needs neither Ray nor Optuna nor the training code."""
     from hpsearch.export.predict import predict_file
 
     predict_file(export, data, out)
-    print(f"wrote {out}")
+    _wrote(out)
 
 
 @app.command()
@@ -205,7 +212,9 @@ def space(
 def init(
     data: Annotated[str, typer.Argument(metavar="DATA", help="A file, a folder, or sklearn:NAME.")],
     target: Annotated[str | None, typer.Option(help="The column to predict, of a table.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The study file to write; NAME.yaml when left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The study file to write, or - to print it; NAME.yaml when left out.")
+    ] = None,
     missing: Annotated[
         list[str] | None,
         typer.Option(help="A word of a CSV that is a missing value, such as NA; may be repeated."),
@@ -225,7 +234,8 @@ def init(
 
     told = {"missing": ["", *missing] if missing else None, "categorical": categorical, "drop": drop, "size": size}
     path = write_study(data, target, out, {key: value for key, value in told.items() if value})
-    print(f"wrote {path}; run it with: hpsearch launch {shlex.quote(str(path))}")
+    run_it = "" if is_stream(path) else f"; run it with: hpsearch launch {shlex.quote(str(path))}"
+    _wrote(path, run_it)
 
 
 def main() -> None:

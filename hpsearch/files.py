@@ -5,35 +5,53 @@ import json
 import math
 import os
 import re
-import tempfile
+import secrets
+import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DamagedError, DiskFullError
 
+_NAME_LENGTH = 50  # letters, of four bytes at most: a file system takes names of 255 bytes
 
-def write_with(path: Path, write: Callable[[Path], None]) -> None:
+
+def write_with(path: Path, write: Callable[[Path], None], like: os.stat_result | None = None) -> None:
     """Lets `write` fill a file beside `path`, then puts it in place: readers see the old file or the new one.
+
+    A new file has the permissions that the umask leaves. `like`: a file whose permissions and owner it gets.
 
     Raises:
         DiskFullError: there is no room; the old file is whole.
     """
     with told_when_full(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        beside = Path(name)
+        beside = _create_beside(path, 0o666 if like is None else 0o600)
+        mode = (like or beside.stat()).st_mode
         try:
             write(beside)
-            beside.chmod(0o644)
+            if like is not None:
+                with suppress(PermissionError):  # only root may give a file away
+                    os.chown(beside, like.st_uid, like.st_gid)
+            beside.chmod(stat.S_IMODE(mode))  # safetensors makes a file of its own, for its owner alone
             sync(beside)
             beside.replace(path)
             sync(path.parent)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _create_beside(path: Path, mode: int) -> Path:
+    """An empty file of an unused name; unlike `tempfile`'s it has the permissions that the umask leaves."""
+    while True:
+        beside = path.with_name(f".{path.name[:_NAME_LENGTH]}.{secrets.token_hex(6)}")
+        try:
+            os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        except FileExistsError:
+            continue
+        return beside
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from hpsearch.errors import UserError, choices
 from hpsearch.folder import Folder
 from hpsearch.lock import hold, refuse_held
 from hpsearch.ondemand import OnDemand
+from hpsearch.output import real_path
 from hpsearch.prepare import prepare
 from hpsearch.prepared import Overrides, Prepared
 from hpsearch.search import ledger, packing
@@ -295,7 +296,7 @@ def export_run(root: Path, to: Path, what: str, reporter: Reporter | None = None
     from hpsearch.squeeze.kept import WHAT, kept
 
     run, reporter = open_run(root), reporter or Quiet()
-    if to.resolve().is_relative_to(root.resolve()):
+    if real_path(to, "--to").is_relative_to(root.resolve()):
         raise UserError(f"--to: {to}: lies in the run folder, whose files are its own; choose another place")
     if what not in WHAT:
         raise UserError(f"--what: {what!r} is not known; {choices(WHAT)}")

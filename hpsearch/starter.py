@@ -13,14 +13,15 @@ from hpsearch.core_yaml import read_yaml
 from hpsearch.data.load import Dataset, load
 from hpsearch.data.sources import names_code
 from hpsearch.errors import UserError
-from hpsearch.files import write_text
+from hpsearch.output import check_output, is_stream, real_path, write_output
+from hpsearch.storage import is_url
 from hpsearch.study import Data
 
 _UNEVEN = 0.2  # a class of less than this share of an even one asks for a balanced metric
 
 
 def write_study(source: str, target: str | None, out: Path | None, told: Mapping[str, Any] | None = None) -> Path:
-    """Looks at the data and writes a study file beside the reader; gives its path.
+    """Looks at the data, writes a study file and returns its path.
 
     `told`: what else the study says of its data, by the keys of `data`.
 
@@ -31,21 +32,27 @@ def write_study(source: str, target: str | None, out: Path | None, told: Mapping
     if names_code(source):
         raise UserError(f"{source}: is a loader of your own, and init reads files; docs/own.md has such a study")
     path = out or Path(f"{_name(source)}.yaml")
-    name = _name(path.name)  # two sets in files of one name have run folders of their own
-    if path.exists():
-        raise UserError(f"{path}: is there already; give --out another name")
-    if not path.parent.is_dir():
-        raise UserError(f"--out: {path.parent}: no such folder")
-    given = source if source.startswith("sklearn:") else os.path.relpath(source, path.parent)
-    if source.endswith("/"):
-        given += "/"
+    check_output(path)
+    if is_stream(path):
+        home, name = Path.cwd(), _name(source)
+    else:
+        home, name = real_path(path, "--out").parent, _name(path.name)  # of its own, so is the run folder
+        if path.exists():
+            raise UserError(f"{path}: is there already; give --out another name")
+    given = source if source.startswith("sklearn:") or is_url(source) else _seen_from(home, source)
     try:
         data = Data(source=given, target=target, **told)
     except ValidationError as error:
         raise UserError(f"--{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}") from None
-    dataset = load(data, path.parent, "init")
-    write_text(path, _study(name, given, target, told, dataset))
+    dataset = load(data, home, "init")
+    write_output(path, [_study(name, given, target, told, dataset)])
     return path
+
+
+def _seen_from(home: Path, source: str) -> str:
+    """The path from a folder to the data; links on the way count as where they lead, as opening the path does."""
+    path = os.path.relpath(Path(source).parent.resolve() / Path(source).name, home)
+    return f"{path}/" if source.endswith("/") else path
 
 
 def _name(source: str) -> str:

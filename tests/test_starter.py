@@ -1,5 +1,6 @@
 """`hpsearch init` writes a study that runs."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,10 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (("nothing.csv", "--target", "y"), "nothing.csv: no such file"),
         (("my data.csv",), "init: data.target: is required for a table; choose from a b, c, y: z"),
         (("my data.csv", "--target", "q"), "init: data.target: no column 'q' in my data.csv"),
-        (("my data.csv", "--target", "y: z", "--out", "none/s.yaml"), "--out: none: no such folder"),
+        (
+            ("my data.csv", "--target", "y: z", "--out", "none/s.yaml"),
+            "--out: none/s.yaml: cannot be written: there is no folder",
+        ),
         (("my_data:load",), "my_data:load: is a loader of your own, and init reads files; docs/own.md has such"),
         (("pets", "--size", "9999"), "--size: Input should be less than or equal to 4096"),
     ],
@@ -141,3 +145,36 @@ def test_a_study_has_the_name_of_its_file(tmp_path: Path, monkeypatch: pytest.Mo
     pd.DataFrame({"a": np.arange(40.0), "y": np.tile(["p", "q"], 20)}).to_csv("data.csv", index=False)
     assert not init(monkeypatch, "data.csv", "--target", "y", "--out", "cars.yaml")
     assert prepare(Path("cars.yaml")).study.name == "cars"
+
+
+def test_the_study_goes_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path)
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "link.yaml").symlink_to("far/deep/s.yaml")
+    (tmp_path / "folder").symlink_to("far/deep")
+    for out, written in (("link.yaml", "far/deep/s.yaml"), ("folder/other.yaml", "far/deep/other.yaml")):
+        assert not init(monkeypatch, "my data.csv", "--target", "y: z", "--out", out)
+        assert prepare(Path(written)).study.data.source == "../../my data.csv"
+    assert (tmp_path / "link.yaml").is_symlink()
+    assert init(monkeypatch, "my data.csv", "--target", "y: z", "--out", "link.yaml") == 2
+
+
+def test_the_study_is_printed_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not init(monkeypatch, "sklearn:iris", "--out", "-")
+    (tmp_path / "s.yaml").write_text(capfd.readouterr().out)
+    assert prepare(Path("s.yaml")).study.name == "iris"
+    assert [path.name for path in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_a_folder_that_may_not_be_written_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: Path(path) != tmp_path)
+    assert init(monkeypatch, "sklearn:iris") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("--out: iris.yaml: cannot be written: the folder") and len(said.splitlines()) == 1

@@ -15,6 +15,7 @@ from hpsearch.cluster.handing import Arriving
 from hpsearch.cluster.server import asked
 from hpsearch.errors import RunError, UserError
 from hpsearch.folder import Folder
+from hpsearch.output import real_path
 
 _POLL_S = 0.5
 
@@ -29,7 +30,8 @@ def pull(client: Any, id_: str, to: str, note: Callable[[str], None]) -> Path:
     if storage.is_url(to):
         raise UserError(f"--to: must be a folder of this machine, got {to!r}")
     job = jobs.job(client, id_)
-    place = Path(to) / job.study
+    given = Path(to) / job.study
+    place = real_path(given, "--to")  # what a link points to is replaced, not the link
     if place.exists() and not (place / "study.yaml").is_file():
         raise UserError(f"--to: {place}: is there already and is no run folder")
     if job.status not in jobs.ENDED:
@@ -43,7 +45,7 @@ def pull(client: Any, id_: str, to: str, note: Callable[[str], None]) -> Path:
             _refuse_another(place, found)
             place.rename(Path(beside) / "before")
         found.rename(place)
-    return place
+    return given
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Writes an export: a folder with the graph, the weights, the preprocessing, a model card and a manifest."""
 
 import json
+import secrets
 import shutil
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ from hpsearch.export import manifest
 from hpsearch.export.card import Card, inputs, readme
 from hpsearch.export.onnx import build_graph
 from hpsearch.files import finite, sync, told_when_full, write_json, write_text, write_with
+from hpsearch.output import real_path
 
 __all__ = ["Card", "write"]
 
@@ -41,7 +42,7 @@ def write(
         RunError: a net has no ONNX form, or the disk is full.
     """
     assert len(card.members) == len(members)
-    folder = folder.resolve()  # what a link points to is replaced, not the link
+    folder = real_path(folder, "--to")  # what a link points to is replaced, not the link
     try:
         manifest.refuse_strangers(folder)
         graph = build_graph(members, weights, schema, target, card.temperature)
@@ -49,6 +50,7 @@ def write(
             beside = _make_beside(folder)
             try:
                 _fill(beside, graph, members, weights, schema, target, card)
+                _keep_permissions(beside, folder)
                 _put(beside, folder)
             finally:
                 shutil.rmtree(beside, ignore_errors=True)
@@ -112,10 +114,18 @@ def _manifest(
 
 
 def _make_beside(folder: Path) -> Path:
+    """An empty folder of an unused name, with the permissions that the umask leaves."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    beside.chmod(0o755)
+    beside = folder.with_name(f".{folder.name[:50]}.{secrets.token_hex(6)}")
+    beside.mkdir(mode=0o700 if folder.exists() else 0o777)
     return beside
+
+
+def _keep_permissions(beside: Path, folder: Path) -> None:
+    """A private export that is written again stays private."""
+    for old in (folder, *(folder / name for name in (*manifest.FILES, manifest.NAME))):
+        if old.exists():
+            shutil.copymode(old, beside / old.relative_to(folder))
 
 
 def _put(beside: Path, folder: Path) -> None:

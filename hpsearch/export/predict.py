@@ -16,7 +16,7 @@ from hpsearch.errors import UserError
 from hpsearch.export import manifest
 from hpsearch.export.inputs import Source, chunks, feeds
 from hpsearch.export.session import open_session
-from hpsearch.files import write_with
+from hpsearch.output import check_output, is_stream, real_path, write_output
 
 
 @dataclass(frozen=True)
@@ -94,34 +94,39 @@ def load(folder: str | Path) -> Model:
 
 
 def predict_file(folder: str | Path, input_path: str | Path, out_path: str | Path) -> int:
-    """Predicts a file into a CSV, whole or not at all; gives the number of rows.
+    """Predicts a file into a CSV, and returns the number of rows.
 
-    A CSV or Parquet file is read in pieces, so a long one needs no more memory than a short one.
+    A CSV or Parquet file is read in pieces, so a long one needs no more memory than a short one. A regular file is
+    written whole or not at all; `-`, a pipe or a terminal gets the rows as they are predicted.
 
     Raises:
         UserError: the export, the input or the place of the output is not as it must be.
+        RunError: the reader of the output went away, or the disk is full.
     """
-    out = Path(out_path)
-    if out.is_dir() or out.resolve() == Path(input_path).resolve():
-        raise UserError(f"{out}: must be a file of its own for the predictions")
-    if out.resolve().is_relative_to(Path(folder).resolve()):
-        raise UserError(f"{out}: lies in the export, whose files are its own; choose another place")
-    if out.suffix.lower() in (".parquet", ".npz"):
-        raise UserError(f"{out}: predictions are written as CSV; choose a name that ends in .csv")
-    if not out.parent.is_dir():
-        raise UserError(f"{out}: cannot be written: there is no folder {out.parent}")
-    model = load(folder)
-    rows = 0
+    out, source = Path(out_path), Path(input_path)
+    check_output(out)
+    if not is_stream(out):
+        _refuse_place(out, Path(folder), source)
+    model, rows = load(folder), 0
 
-    def write(path: Path) -> None:
+    def lines() -> Iterator[str]:
         nonlocal rows
-        with path.open("w", encoding="utf-8", newline="") as file:
-            for frame in model.frames(input_path):
-                frame.to_csv(file, header=rows == 0, index=False, lineterminator="\n")
-                rows += len(frame)
+        for frame in model.frames(source):
+            yield frame.to_csv(header=rows == 0, index=False, lineterminator="\n")
+            rows += len(frame)
 
-    try:
-        write_with(out, write)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error.strerror or error}") from None
+    write_output(out, lines())
     return rows
+
+
+def _refuse_place(out: Path, folder: Path, source: Path) -> None:
+    """
+    Raises:
+        UserError: a file there is the input or the export's, or its name is of another format.
+    """
+    if out.exists() and source.exists() and out.samefile(source):
+        raise UserError(f"--out: {out}: must be a file of its own for the predictions, and is the input")
+    if real_path(out, "--out").is_relative_to(real_path(folder, "EXPORT")):
+        raise UserError(f"--out: {out}: lies in the export, whose files are its own; choose another place")
+    if out.suffix.lower() in (".parquet", ".npz"):
+        raise UserError(f"--out: {out}: predictions are written as CSV; choose a name that ends in .csv")

@@ -243,3 +243,24 @@ def test_the_card_s_own_code_runs(
         wanted.filter(regex="^(probability|prediction)").select_dtypes("number"),
         rtol=1e-6,
     )
+
+
+def test_links_that_lead_in_a_circle_are_refused(table_case: Case, tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(UserError, match=r"--to: .*in a circle"):
+        bundle.write(tmp_path / "a", *table_case[:4], make_card(3))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_private_export_behind_a_link_stays_private(array_case: Case, tmp_path: Path) -> None:
+    link, real = tmp_path / "link", tmp_path / "real"
+    link.symlink_to("real")
+    for umask in (0o077, 0o022):  # the folder is made, then replaced
+        before = os.umask(umask)
+        try:
+            bundle.write(link, *array_case[:4], make_card(1))
+        finally:
+            os.umask(before)
+        assert link.is_symlink() and {path.name for path in real.iterdir()} == ALL
+        assert all(path.stat().st_mode & 0o077 == 0 for path in (real, *real.iterdir()))

@@ -1,5 +1,6 @@
 """Prediction: the same answer from every kind of input, and a sentence where the input does not fit."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -278,3 +279,56 @@ def test_a_blank_line_of_one_column_is_a_row(tmp_path: Path) -> None:
     schema = TableSchema((Number("x", 0.0, 1.0, 0.0, True),))
     (_, _, piece), *_ = inputs.chunks(path, schema, [""])
     assert piece["x"].isna().tolist() == [False, True, False]
+
+
+def test_predictions_go_through_links_and_pipes(
+    array_export: Path, array_case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(tmp_path / "in.npz", x=array_case.data)
+    predict_file(array_export, tmp_path / "in.npz", tmp_path / "plain.csv")
+    wanted = (tmp_path / "plain.csv").read_text()
+    monkeypatch.setattr(inputs, "_MOST_ROWS", 7)
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link.csv").symlink_to("far/out.csv")
+    predict_file(array_export, tmp_path / "in.npz", tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "far" / "out.csv").read_text() == wanted
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to-pipe").symlink_to("pipe")
+    for out in ("pipe", "to-pipe"):
+        with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True) as reader:
+            predict_file(array_export, tmp_path / "in.npz", tmp_path / out)
+            assert reader.communicate(timeout=20)[0] == wanted
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_predictions_are_printed_alone(array_export: Path, array_case: Case, tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", x=array_case.data)
+    predict_file(array_export, tmp_path / "in.npz", tmp_path / "plain.csv")
+    for out in ("-", "/dev/stdout"):
+        command = [sys.executable, "-m", "hpsearch", "predict", array_export, tmp_path / "in.npz", "--out", out]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == (tmp_path / "plain.csv").read_text()
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link"])
+def test_an_input_under_another_name_is_not_replaced(
+    kind: str, array_export: Path, array_case: Case, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "in.npz", x=array_case.data)
+    before = (tmp_path / "in.npz").read_bytes()
+    out = tmp_path / "out.csv"
+    (out.symlink_to if kind == "link" else out.hardlink_to)(tmp_path / "in.npz")
+    with pytest.raises(UserError, match="of its own"):
+        predict_file(array_export, tmp_path / "in.npz", out)
+    assert (tmp_path / "in.npz").read_bytes() == before
+
+
+def test_a_link_into_the_export_is_not_followed(array_export: Path, array_case: Case, tmp_path: Path) -> None:
+    shutil.copytree(array_export, tmp_path / "export")
+    np.savez(tmp_path / "in.npz", x=array_case.data)
+    (tmp_path / "out.csv").symlink_to("export/model.onnx")
+    with pytest.raises(UserError, match="lies in the export"):
+        predict_file(tmp_path / "export", tmp_path / "in.npz", tmp_path / "out.csv")
+    load(tmp_path / "export")
