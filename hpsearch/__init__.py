@@ -1,23 +1,28 @@
 """hpsearch runs the recipe for training neural nets: random search in packs, ensemble, distil, export."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from hpsearch import safe_path
 
+safe_path.protect_worker()  # before anything else is imported
+
+TYPE_CHECKING = False  # `typing` is no import of this file, which begins where the user's search path still counts
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from hpsearch.run import Run
 
 __version__ = "0.1.0"
 
 
 def launch(
-    study: str | Path,
-    runs: str | Path | None = None,
+    study: "str | Path",
+    runs: "str | Path | None" = None,
     *,
     trials: int | None = None,
     timeout: str | None = None,
     seed: int | None = None,
     workers: int | None = None,
-    plan: str | Path | None = None,
+    plan: "str | Path | None" = None,
     skip_checks: bool = False,
     address: str | None = None,
 ) -> "Run":
@@ -28,26 +33,33 @@ def launch(
         CheckError: a check failed, and nothing was begun.
         RunError: it failed while running.
     """
-    from hpsearch import pipeline
-    from hpsearch.prepared import Overrides
-    from hpsearch.run import open_run
+    with safe_path.WithoutWorkingDirectory():
+        from pathlib import Path
 
-    overrides = Overrides(trials, timeout, seed, workers)
-    given = Path(plan) if plan else None
-    place = None if runs is None else str(runs)
-    folder = pipeline.launch(Path(study), place, overrides, given, skip_checks=skip_checks, address=address)
-    return open_run(folder.root)
+        from hpsearch import pipeline
+        from hpsearch.prepared import Overrides
+        from hpsearch.run import open_run
+
+        overrides = Overrides(trials, timeout, seed, workers)
+        given = Path(plan) if plan else None
+        place = None if runs is None else str(runs)
+        folder = pipeline.launch(Path(study), place, overrides, given, skip_checks=skip_checks, address=address)
+        return open_run(folder.root)
 
 
-def open_run(path: str | Path) -> "Run":
+def open_run(path: "str | Path") -> "Run":
     """Opens a run folder: trials as a DataFrame, ensemble, paths."""
-    from hpsearch import run
+    with safe_path.WithoutWorkingDirectory():
+        from hpsearch import run
 
-    return run.open_run(path)
+        return run.open_run(path)
 
 
-def load(export: str | Path) -> Any:
+def load(export: "str | Path") -> "Any":
     """Loads an export; its `predict(X)` gives a DataFrame."""
-    from hpsearch.export import predict
+    with safe_path.WithoutWorkingDirectory():
+        from pathlib import Path
 
-    return predict.load(Path(export))
+        from hpsearch.export import predict
+
+        return predict.load(Path(export))

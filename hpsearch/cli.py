@@ -1,5 +1,8 @@
 """The commands; the only place that prints."""
 
+import hpsearch.guarded  # noqa: F401 - before the others, which the working directory could shadow
+
+# isort: split
 import json
 import shlex
 import sys

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import RunError, UserCodeExitError, UserError, choices
+from hpsearch.neighbours import guard
 
 _FORM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _loaded: dict[Path, str] = {}  # files of studies' code that may be imported, and the hash that each had then
@@ -108,6 +109,7 @@ class Code:
             _forget()  # another study's, of the same name
         for file in files.values():
             _loaded.setdefault(file, _digest(file))
+        guard(self.base, files)
         base = str(self.base)
         others = [entry for entry in sys.path if entry not in _bases]
         with _path([base, *others]):

@@ -8,9 +8,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hpsearch.capacity import Capacity
-from hpsearch.errors import UserError
+from hpsearch.errors import RunError, UserError
+from hpsearch.safe_path import SafeChildren, is_here
+from hpsearch.scratch import scratch
 
 _SETTINGS = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # all ports on loopback; read when Ray is imported
@@ -45,6 +48,7 @@ def joined(address: str, tell: Callable[[str], None], code: Path | None = None) 
         _must_answer(place)
         ray.init(
             address=place,
+            job_config=_job_config(),
             runtime_env=None if code is None else {"working_dir": str(code)},
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -98,17 +102,46 @@ def cluster(workers: int) -> Iterator[None]:
         return
     ray_constants.ENABLE_RAY_CLUSTER = False  # where Ray was imported before: the same as the first setting
     logging.getLogger("ray").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with scratch() as place:
+        with warnings.catch_warnings(), SafeChildren(place):
+            warnings.simplefilter("ignore")
+            _start(place, workers)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _start(place: Path, workers: int) -> None:
+    """
+    Raises:
+        RunError: Ray does not start; its own words are many lines.
+    """
+    import ray
+
+    try:
         ray.init(
             address="local",
             num_cpus=workers,
+            job_config=_job_config(),
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=False,
+            _temp_dir=str(place),
         )
-    try:
-        yield
-    finally:
+    except Exception as error:  # of many kinds
         ray.shutdown()
+        raise RunError(f"Ray does not start on this machine: {' '.join(str(error).split())[:300]}") from error
+
+
+def _job_config() -> Any:
+    """What Ray tells its workers: all but the working directory, from which nothing may be imported."""
+    from ray.job_config import JobConfig
+
+    class Config(JobConfig):
+        def _get_proto_job_config(self) -> Any:
+            self._py_driver_sys_path = [path for path in self._py_driver_sys_path if not is_here(path)]
+            return super()._get_proto_job_config()
+
+    return Config()

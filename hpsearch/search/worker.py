@@ -19,6 +19,7 @@ from hpsearch.folder import Folder
 from hpsearch.pack import probe as probing
 from hpsearch.pack.probe import Probe
 from hpsearch.pack.train import Settings
+from hpsearch.safe_path import restore_environment
 from hpsearch.search.actors import Ask, ask
 from hpsearch.search.failures import line_of, signature, words_of
 from hpsearch.search.legs import Work, run_leg, watched
@@ -51,6 +52,7 @@ class LegTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any], work: Work, arrays: Any, ledger: Any, mark: Mark, files: Any) -> None:
         ignore_ctrl_c()
         die_with_parent()
+        restore_environment()
         self.relay = Relay(mark, ask(files))
         self.work = replace(work, root=str(self.relay.folder.root), node=ray.util.get_node_ip_address())
         self.ledger = ask(ledger)
