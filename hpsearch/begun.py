@@ -102,8 +102,11 @@ def refuse_links(folder: Folder) -> None:
             raise UserError(f"{path}: is a link, and a run's files are files; remove it")
 
 
-def enter(folder: Folder, prepared: Prepared, tell: Tell) -> None:
-    """Writes what identifies the run: the study with its overrides, where it came from, a hash of its data."""
+def enter(folder: Folder, prepared: Prepared, tell: Tell, launched: Mapping[str, Any] | None = None) -> None:
+    """Writes what identifies the run: the study with its overrides, where it came from, a hash of its data.
+
+    `launched`: how the launch was asked for, see `relaunch`.
+    """
     for path in _identity(folder, prepared.study.name).damaged:
         tell(f"{path}: cannot be read; set aside as {set_aside(path).name}, and written anew")
     write_json(
@@ -114,6 +117,7 @@ def enter(folder: Folder, prepared: Prepared, tell: Tell) -> None:
             "data": prepared.dataset.fingerprint(),
             "fixed": _fixed(prepared.study),
             "code": _code(prepared),
+            **({} if launched is None else {"launched": dict(launched)}),
         },
     )
     write_text(folder.study, dump_study(prepared.study))  # last: a folder that has it has begun

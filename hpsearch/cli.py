@@ -4,7 +4,6 @@ import hpsearch.guarded  # noqa: F401 - before the others, which the working dir
 
 # isort: split
 import json
-import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 from rich.console import Console
 
 from hpsearch import cluster_cli
+from hpsearch.commands import proposed
 from hpsearch.errors import CheckError, RunError, UserError
 from hpsearch.output import is_standard_output, is_stream
 
@@ -81,6 +81,7 @@ def launch(
     """Run a study to its end, or go on with it."""
     from hpsearch import pipeline
     from hpsearch.prepared import Overrides
+    from hpsearch.relaunch import Launch
     from hpsearch.run import open_run
     from hpsearch.search.signals import TerminatedError, heard, signals_raise
     from hpsearch.terminal import Screen, show_end
@@ -95,7 +96,13 @@ def launch(
         stop = error if isinstance(error, KeyboardInterrupt) else heard()
         if stop is None:
             raise
-        console.print("Stopped. What was trained is on disk; the same command goes on from there.")
+        same = Launch(study, runs, overrides, plan, skip_checks, address).command
+        console.print(
+            f"Stopped. What was trained is on disk; go on with: {same}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
         raise typer.Exit(143 if isinstance(stop, TerminatedError) else 130) from None
     summary = open_run(folder.root).summary
     assert summary is not None
@@ -152,7 +159,7 @@ def status(run: RunFolder, as_json: Annotated[bool, typer.Option("--json", help=
     from hpsearch.terminal import standing
 
     found = open_run(run).status()
-    print(json.dumps(found) if as_json else standing(found))
+    print(json.dumps(found) if as_json else standing(found, run))
 
 
 @app.command()
@@ -237,7 +244,7 @@ def init(
 
     told = {"missing": ["", *missing] if missing else None, "categorical": categorical, "drop": drop, "size": size}
     path = write_study(data, target, out, {key: value for key, value in told.items() if value})
-    run_it = "" if is_stream(path) else f"; run it with: hpsearch launch {shlex.quote(str(path))}"
+    run_it = "" if is_stream(path) else f"; run it with: {proposed('launch', path)}"
     _wrote(path, run_it)
 
 

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hpsearch.commands import proposed
 from hpsearch.errors import RunError
 
 app = typer.Typer()
@@ -54,9 +55,9 @@ def submit(
     job = submitting.send(client, sent)
     print(f"job {job.id}: {sent.parcel.bytes / 1e6:.1f} MB sent to {address}")
     if follow:
-        _follow(client, job.id, address)
+        _follow(client, job.id, address, insecure)
     else:
-        _how(job.id, address)
+        _how(job.id, address, insecure)
 
 
 @app.command()
@@ -87,7 +88,7 @@ def logs(
 
     client = connect(address, insecure)
     if follow:
-        _follow(client, job, address)
+        _follow(client, job, address, insecure)
     else:
         _show(known.log(client, job))
 
@@ -116,27 +117,33 @@ def pull(
     print(f"wrote {run}")
 
 
-def _follow(client: Any, job: str, address: str) -> None:
+def _follow(client: Any, job: str, address: str, insecure: bool) -> None:
     from hpsearch.cluster import jobs as known
 
     try:
         ended = known.follow(client, job, _show, lambda text: print(text, file=sys.stderr))
     except KeyboardInterrupt:
         print(f"\njob {job} goes on without this terminal.")
-        _how(job, address)
+        _how(job, address, insecure)
         raise typer.Exit(130) from None
     if ended.status != "SUCCEEDED":
         raise RunError(f"job {job}: {ended.status.lower()}: {ended.message or 'it says no more'}")
-    print(f"job {job}: succeeded; fetch it: hpsearch pull {job} --address {address} --to runs")
+    print(f"job {job}: succeeded; fetch it: {_fetch(job, address, insecure)}")
 
 
-def _how(job: str, address: str) -> None:
+def _how(job: str, address: str, insecure: bool) -> None:
     """How to come back to it."""
     print(
-        f"follow it:  hpsearch logs {job} --follow --address {address}\n"
-        f"end it:     hpsearch cancel {job} --address {address}\n"
-        f"fetch it:   hpsearch pull {job} --to runs --address {address}"
+        f"follow it:  {proposed('logs', job, follow=True, address=address, insecure=insecure)}\n"
+        f"end it:     {proposed('cancel', job, address=address, insecure=insecure)}\n"
+        f"fetch it:   {_fetch(job, address, insecure)}"
     )
+
+
+def _fetch(job: str, address: str, insecure: bool) -> str:
+    """The command that fetches a run folder, to where no other run is; a job is called STUDY-DATE-TIME."""
+    taken = (Path("runs") / job.rsplit("-", 2)[0]).exists()
+    return proposed("pull", job, to=f"runs/{job}" if taken else "runs", address=address, insecure=insecure)
 
 
 def _show(text: str) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import RunError, UserCodeExitError, UserError, choices
-from hpsearch.neighbours import guard
+from hpsearch.neighbours import RESERVED, guard
 
 _FORM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _loaded: dict[Path, str] = {}  # files of studies' code that may be imported, and the hash that each had then
@@ -90,8 +90,8 @@ class Code:
             return self.load(where)
         loaded = {
             name: sys.modules.pop(name)
-            for name in family(self.module, self.file, self.base)
-            if name in sys.modules
+            for name, file in family(self.module, self.file, self.base).items()
+            if _file_of(sys.modules.get(name)) == file
         }
         try:
             return self.load(where)
@@ -292,7 +292,7 @@ def family(module: str, file: Path, base: Path) -> dict[str, Path]:
 def _in_folder(module: str, base: Path) -> Iterator[tuple[str, Path]]:
     """A module and the packages that it is in, whose code runs first, as far as they lie in a study's folder."""
     parts = module.split(".")
-    for end in range(1, len(parts) + 1):
+    for end in range(1, len(parts) + 1) if parts[0] not in RESERVED else ():
         name = ".".join(parts[:end])
         file = _file(_walk(name, [str(base)]))
         if file is not None and file.is_relative_to(base):

@@ -68,7 +68,7 @@ def told_when_full(path: Path) -> Iterator[None]:
             raise
         raise DiskFullError(
             f"{path}: cannot be written: no space left on the disk; what was stored before is whole. "
-            "Make room and launch again: it goes on from there"
+            "Make room and run the same command again: it goes on from there"
         ) from error
 
 

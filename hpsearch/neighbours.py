@@ -13,6 +13,11 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
+RESERVED = frozenset((
+    "hpsearch", "fsspec", "jinja2", "joblib", "matplotlib", "numpy", "onnx", "onnxruntime", "onnxscript", "optuna",
+    "pandas", "PIL", "pyarrow", "pydantic", "yaml", "ray", "rich", "safetensors", "sklearn", "scipy",
+    "threadpoolctl", "torch", "typer",
+))  # fmt: skip  # what hpsearch needs: a module of such a name in a study's folder is never taken for one
 _KINDS = ("purelib", "platlib", "stdlib", "platstdlib")
 _LIBRARIES = tuple({os.path.realpath(sysconfig.get_path(kind)) + os.sep for kind in _KINDS})
 _OURS = os.path.dirname(os.path.realpath(__file__)) + os.sep  # noqa: PTH120
@@ -23,7 +28,7 @@ def guard(base: Path, names: Iterable[str]) -> None:
     """Hides what lies in a study's folder from libraries, but for the modules of these names, which it imports."""
     found = sys.path_importer_cache.get(str(base))
     if not isinstance(found, _Guarded):
-        found = sys.path_importer_cache[str(base)] = _Guarded(base)  # type: ignore[assignment]
+        found = sys.path_importer_cache[str(base)] = _Guarded(base)
     assert isinstance(found, _Guarded)
     found.names.update(name.partition(".")[0] for name in names)
 
@@ -39,7 +44,7 @@ class _Guarded:
         assert isinstance(self._finder, FileFinder)
 
     def find_spec(self, name: str, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name in self.names or not self._is_library(_importer()):
+        if name not in RESERVED and (name in self.names or not self._is_library(_importer())):
             found: ModuleSpec | None = self._finder.find_spec(name, target)
             return found
         return None

@@ -1,7 +1,7 @@
 """The whole pipeline on one screen: check, search, squeeze, export, summary."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from hpsearch.ondemand import OnDemand
 from hpsearch.output import real_path
 from hpsearch.prepare import prepare
 from hpsearch.prepared import Overrides, Prepared
+from hpsearch.relaunch import Launch, again, kept
 from hpsearch.search import ledger, packing
 from hpsearch.search.messages import Entry
 from hpsearch.search.packing import Plan
@@ -51,6 +52,7 @@ def launch(
         KeyboardInterrupt: it was stopped; launching again goes on.
     """
     reporter = reporter or Quiet()
+    asked = Launch(path, None if runs is None else str(runs), overrides or Overrides(), plan, skip_checks, address)
     if address is not None:
         from hpsearch.cluster.parcel import beside_the_driver, refuse_another_version
         from hpsearch.search.cluster import joined
@@ -58,22 +60,14 @@ def launch(
         refuse_another_version()
         study = load_study(path)  # before anything is joined, which takes seconds
         with beside_the_driver(path, study) as code, joined(address, reporter.note, code) as capacity:
-            return _launch(path, runs, overrides, plan, reporter, skip_checks, capacity)
-    return _launch(path, runs, overrides, plan, reporter, skip_checks, None)
+            return _launch(asked, reporter, capacity)
+    return _launch(asked, reporter, None)
 
 
-def _launch(
-    path: Path,
-    runs: str | Path | None,
-    overrides: Overrides | None,
-    plan: Path | None,
-    reporter: Reporter,
-    skip_checks: bool,
-    capacity: Capacity | None,
-) -> Folder:
-    raw = load_study(path)
-    with _run_folder(path, raw, runs, reporter.note) as folder:
-        _begin(path, folder, raw.params.keys(), overrides, plan, reporter, skip_checks, capacity)
+def _launch(asked: Launch, reporter: Reporter, capacity: Capacity | None) -> Folder:
+    raw = load_study(asked.study)
+    with _run_folder(asked.study, raw, asked.runs, reporter.note) as folder:
+        _begin(asked, raw, folder, reporter, capacity)
     return folder
 
 
@@ -101,35 +95,27 @@ def _run_folder(
         yield folder
 
 
-def _begin(
-    path: Path,
-    folder: Folder,
-    named: Collection[str],
-    overrides: Overrides | None,
-    plan: Path | None,
-    reporter: Reporter,
-    skip_checks: bool,
-    capacity: Capacity | None,
-) -> None:
-    prepared = prepare(path, overrides, reporter.note, capacity=capacity)
-    given = packing.read(plan) if plan else None
+def _begin(asked: Launch, raw: Study, folder: Folder, reporter: Reporter, capacity: Capacity | None) -> None:
+    overrides = kept(folder, raw, asked.overrides, reporter.note)
+    prepared = prepare(asked.study, overrides, reporter.note, capacity=capacity)
+    given = packing.read(asked.plan) if asked.plan else None
     begun.refuse_changed(folder, prepared, given)
     folder.create()
     with hold(folder.root), Logged(reporter, folder.log) as report:
         for code in prepared.code:
             report.remember(code.told)
-        for text in (*prepared.dataset.notes, *_remarks(prepared, named)):
+        for text in (*prepared.dataset.notes, *_remarks(prepared, raw.params.keys())):
             report.note(text)
         took: dict[str, float] = {}
-        if not skip_checks and not folder.ledger.exists():
+        if not asked.skip_checks and not folder.ledger.exists():
             from hpsearch.recipe import preflight  # scikit-learn takes a second to import: not for wrong input
 
             with _stage("check", took, report):
                 preflight.require_passed(
                     prepared, folder, begun.about(prepared), report.note,
-                    lambda *place: report.progress(Looking(*place)),
+                    lambda *place: report.progress(Looking(*place)), asked.check_command(folder.root),
                 )  # fmt: skip
-        begun.enter(folder, prepared, report.note)
+        begun.enter(folder, prepared, report.note, asked.recorded(raw))
         if begun.is_finished(folder, prepared.study, report.note):
             report.note("this study is finished; its results stand as they are")
         else:
@@ -162,6 +148,8 @@ def check(
     """
     from hpsearch.recipe import preflight
 
+    raw = load_study(path)
+    overrides = kept(Folder(runs / raw.name), raw, overrides or Overrides(), note)
     try:
         prepared = prepare(path, overrides, note)
     except UserError as error:
@@ -196,7 +184,7 @@ def ablate(root: Path, seeds: int, reporter: Reporter | None = None) -> tuple[li
     folder, reporter = open_run(root).folder, reporter or Quiet()
     refuse_held(folder.root)
     if open_run(root).summary is None:
-        raise UserError(f"{root}: is not finished; launch its study again, which goes on")
+        raise UserError(f"{root}: is not finished; {again(root)}")
     prepared = prepare(folder.study, None, reporter.note, home=begun.home(folder))
     begun.refuse_changed(folder, prepared, None)
     if prepared.objective is not None:
@@ -301,7 +289,7 @@ def export_run(root: Path, to: Path, what: str, reporter: Reporter | None = None
     if what not in WHAT:
         raise UserError(f"--what: {what!r} is not known; {choices(WHAT)}")
     if run.summary is None:
-        raise UserError(f"{root}: is not finished; launch its study again, which goes on")
+        raise UserError(f"{root}: is not finished; {again(root)}")
     prepared = prepare(run.folder.study, None, reporter.note, home=begun.home(run.folder))
     begun.refuse_changed(run.folder, prepared, None)
     if prepared.objective is not None:

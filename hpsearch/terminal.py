@@ -1,6 +1,5 @@
 """What a launch looks like in a terminal: a live view, and the closing table. Plain lines elsewhere."""
 
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,9 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from hpsearch.commands import proposed
 from hpsearch.recipe.verdict import Finding, some
+from hpsearch.relaunch import again
 from hpsearch.search.progress import Seen
 
 if TYPE_CHECKING:
@@ -163,11 +164,7 @@ def _closing_lines(summary: dict[str, Any], root: Path) -> list[str]:
         *_luck(summary),
         *_folds(summary),
         f"took {_time(summary['seconds']['total'])}",
-        *(
-            [f"{summary['trials']['waiting']} trials wait: launch again to go on"]
-            if summary["trials"]["waiting"]
-            else []
-        ),
+        *([f"{summary['trials']['waiting']} trials wait; {again(root)}"] if summary["trials"]["waiting"] else []),
         f"trials   {root / 'trials.csv'}",
         f"summary  {root / 'summary.json'}",
     ]
@@ -176,7 +173,7 @@ def _closing_lines(summary: dict[str, Any], root: Path) -> list[str]:
     return [
         *lines,
         f"export   {root / 'export'}",
-        f"         hpsearch predict {shlex.quote(str(root / 'export'))} INPUT --out FILE.csv",
+        f"         {proposed('predict', root / 'export', 'INPUT', out='FILE.csv')}",
     ]
 
 
@@ -266,12 +263,13 @@ def _counts(trials: dict[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in trials.items() if count)
 
 
-def standing(status: dict[str, Any]) -> str:
+def standing(status: dict[str, Any], root: Path) -> str:
     """`hpsearch status` in a line."""
     best = "none yet" if status["best"] is None else f"{status['best']:.6g}"
     if status["launched"]:
         end = f"a launch is at it, stage {status['stage'] or 'setting up'}"
     else:
-        end = "finished" if status["finished"] else "not finished; launch again to go on"
+        end = "finished" if status["finished"] else "not finished"
     counts = _counts(status["trials"]) or "none drawn"
-    return f"{status['study']}: {end}; {counts} of {status['total']} trials; best {best}"
+    line = f"{status['study']}: {end}; {counts} of {status['total']} trials; best {best}"
+    return line if status["launched"] or status["finished"] else f"{line}\n{again(root)}"

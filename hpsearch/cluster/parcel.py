@@ -12,11 +12,11 @@ from pathlib import Path
 
 from hpsearch.code import family, find, is_code
 from hpsearch.errors import UserError
+from hpsearch.relaunch import SENDER
 from hpsearch.storage import is_url
 from hpsearch.study import Study
 
 LIMIT = 100e6  # bytes: a parcel goes through the memory of the cluster's head
-SENDER = "HPSEARCH_SENT_BY"  # in a job's environment: the version that sent it
 _SHOWN = 5
 _IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # which Ray sets for what a job starts
 _NEVER = (".gitignore", ".git", ".venv", "__pycache__")  # Ray would leave out what a .gitignore names

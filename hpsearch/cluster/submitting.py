@@ -13,12 +13,13 @@ from typing import Any
 
 from hpsearch.capacity import Capacity
 from hpsearch.cluster.jobs import Job, job, refuse_running
-from hpsearch.cluster.parcel import SENDER, Parcel, pack
+from hpsearch.cluster.parcel import Parcel, pack
 from hpsearch.cluster.server import asked
 from hpsearch.code import is_code
 from hpsearch.errors import RunError, UserError
 from hpsearch.prepare import prepare as read
 from hpsearch.prepared import Overrides
+from hpsearch.relaunch import SENDER
 from hpsearch.search import packing
 from hpsearch.storage import is_url
 from hpsearch.study import Study, load_study

@@ -50,9 +50,11 @@ def look_at_data(prepared: Prepared, only: Sequence[str], tell: Tell, begin: Beg
 
 
 def require_passed(
-    prepared: Prepared, folder: Folder, about: Any, note: Callable[[str], None], begin: Begin
+    prepared: Prepared, folder: Folder, about: Any, note: Callable[[str], None], begin: Begin, command: str
 ) -> None:
     """Stops a launch whose checks fail; runs them where there are none of this study, data and code.
+
+    `command`: what shows all verdicts, for the message.
 
     Raises:
         CheckError: some failed and are not accepted.
@@ -77,7 +79,7 @@ def require_passed(
         names, first = [entry["id"] for entry in stopping], stopping[0]
         raise CheckError(
             f"{prepared.place}: {_failed(names)}: {first['advice']}. "
-            "`hpsearch check` tells more; accept a finding by its id, or give --skip-checks"
+            f"{command} tells more; accept a finding by its id, or give --skip-checks"
         )
 
 

@@ -5,7 +5,7 @@ import os
 import secrets
 import socket
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -139,9 +139,10 @@ def _job_config() -> Any:
     """What Ray tells its workers: all but the working directory, from which nothing may be imported."""
     from ray.job_config import JobConfig
 
-    class Config(JobConfig):
-        def _get_proto_job_config(self) -> Any:
-            self._py_driver_sys_path = [path for path in self._py_driver_sys_path if not is_here(path)]
-            return super()._get_proto_job_config()
+    class Paths(list[str]):
+        def extend(self, paths: Iterable[str]) -> None:
+            super().extend(path for path in paths if not is_here(path))
 
-    return Config()
+    config = JobConfig()
+    config._py_driver_sys_path = Paths()
+    return config

@@ -50,7 +50,7 @@ def require_finished(rows: Sequence[dict[str, Any]]) -> None:
     failures = [row["outcome"]["failure"] for row in rows if row["state"] == "failed"]
     if failures:
         raise RunError(f"all {len(failures)} trials that ended have failed; the first: {failures[0]}")
-    raise RunError("no trial finished in the time given; launch again to go on")
+    raise RunError("no trial finished in the time given. Launch again, with a longer --timeout, to go on")
 
 
 def squeeze(
