@@ -1,7 +1,7 @@
 """The whole pipeline on one screen: check, search, squeeze, export, summary."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,22 +149,22 @@ def check(
     from hpsearch.recipe import preflight
 
     raw = load_study(path)
-    overrides = kept(Folder(runs / raw.name), raw, overrides or Overrides(), note)
-    try:
-        prepared = prepare(path, overrides, note)
-    except UserError as error:
+    with _run_folder(path, raw, runs, note) as folder:
+        overrides = kept(folder, raw, overrides or Overrides(), note)
         try:
-            plain = prepare(path, data_alone=True)
-        except UserError:
-            raise error from None
-        if plain.dataset.raw is None:
+            prepared = prepare(path, overrides, note)
+        except UserError as error:
+            try:
+                plain = prepare(path, data_alone=True)
+            except UserError:
+                raise error from None
+            if plain.dataset.raw is None:
+                raise
+            note("the training set-up is wrong, as is told at the end; the data are looked at all the same")
+            preflight.look_at_data(plain, only, tell, begin)
             raise
-        note("the training set-up is wrong, as is told at the end; the data are looked at all the same")
-        preflight.look_at_data(plain, only, tell, begin)
-        raise
-    for text in _remarks(prepared, load_study(path).params):
-        note(text)
-    with _run_folder(path, prepared.study, runs, note) as folder:
+        for text in _remarks(prepared, raw.params):
+            note(text)
         begun.refuse_changed(folder, prepared, None)
         return preflight.look(prepared, folder, begun.about(prepared), only, tell, begin)
 
