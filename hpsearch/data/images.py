@@ -7,25 +7,35 @@ import math
 import os
 import struct
 import tempfile
+import unicodedata
+import warnings
+import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import cpu_count
 
 from hpsearch.data.raw import Raw
+from hpsearch.data.tree import Tree, is_litter, some, tree
 from hpsearch.errors import UserError
 
-_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+if TYPE_CHECKING:
+    from hpsearch.data.picture import Picture
+
+_PICTURES = {
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".bmp", ".dib", ".gif", ".webp", ".avif", ".tif",
+    ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+}  # fmt: skip
+_READING = 2  # of `picture`: another number when the same file is read otherwise, so that no cache serves the old
 _PARTS = {
     "train": "train", "training": "train", "validation": "validation", "val": "validation", "valid": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
 _IDX_PARTS = {**_PARTS, "t10k": "test"}
-_MOST_PIXELS = 64_000_000  # of one picture: more is a mistake, or meant to fill the memory
 
 
 def read_folder(folder: Path, size: int | None, place: str) -> Raw:
@@ -45,99 +55,124 @@ def read_folder(folder: Path, size: int | None, place: str) -> Raw:
 def read_images(folder: Path, size: int | None, place: str) -> Raw:
     """Pictures in folders named by their class, or in folders of parts (`_PARTS`) and then by class.
 
-    Grey where all are grey, else RGB. All have one size: their own, or `size` x `size`. Decoded in parallel, once:
-    a copy is kept in the user's cache.
+    Grey where all are grey by their mode, else RGB. All have one size: their own, or `size` x `size`. Decoded in
+    parallel, once: a copy is kept in the user's cache.
     """
-    files = _listed(folder, place)
+    found = tree(folder, place)
+    files = _listed(folder, found, place)
     if not files:
         raise UserError(f"{place}: {folder} has no pictures in folders named by their class, and no idx files")
     paths = [path for path, _, _ in files]
-    x = _cached(folder, paths, size, lambda: _decoded(paths, size, place))
+    x, told = _cached(folder, paths, size, lambda: _decoded(paths, size, place))
     part = np.array([part for _, _, part in files])
     y = np.array([name for _, name, _ in files])
-    notes = _ignored(folder, paths)
+    notes = (*_ignored(folder, found, paths), *told)
     return Raw(folder.name, x=x, y=y, part=part if (part != "").any() else None, pictures=True, notes=notes)
 
 
-def _ignored(folder: Path, taken: Sequence[Path]) -> tuple[str, ...]:
-    """What lies in the folder and is no picture of a class, in a line."""
-    known = {*taken, *(parent for path in taken for parent in path.parents)}
-    inside = (path.relative_to(folder) for path in folder.rglob("*") if path not in known)
-    others = sorted(str(path) for path in inside if not any(part.startswith(".") for part in path.parts))
-    if not others:
-        return ()
-    some = ", ".join(others[:4])
-    return (f"ignored in {folder.name}: {some}{f' and {len(others) - 4} more' if len(others) > 4 else ''}",)
+def _ignored(folder: Path, found: Tree, taken: Sequence[Path]) -> tuple[str, ...]:
+    """What lies in the folder and is no picture of a class, and what lies elsewhere, in a line each."""
+    known = set(taken)
+    others = sorted([path for path in found.files if path not in known] + found.empty)
+    outside = [path for path in found.outside if path in known]
+    notes = []
+    if others:
+        notes.append(f"ignored in {folder.name}: {some(others, folder)}")
+    if found.skipped:
+        notes.append(
+            f"skipped {len(found.skipped)} hidden or system files and folders: {some(found.skipped, folder)}"
+        )
+    if outside:
+        notes.append(
+            f"{len(outside)} pictures lie outside of {folder.name}, behind links: {some(outside, folder)}"
+        )
+    return tuple(notes)
 
 
-def _listed(folder: Path, place: str) -> list[tuple[Path, str, str]]:
+def _listed(folder: Path, found: Tree, place: str) -> list[tuple[Path, str, str]]:
     """Each picture with its class and its part, in the order of their names."""
-    children = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
-    parts, others = ([c.name for c in children if (c.name.lower() in _PARTS) is known] for known in (True, False))
+    inside = [(path, path.relative_to(folder).parts) for path in (*found.files, *found.empty)]
+    folders = dict.fromkeys(parts[0] for path, parts in inside if len(parts) > 1 or path in found.empty)
+    parts, others = ([name for name in folders if (name.lower() in _PARTS) is known] for known in (True, False))
     if len(parts) > 1 and others:  # one alone may be a class: a train among cars and ships
         raise UserError(
             f"{place}: {folder} has folders of parts ({', '.join(parts)}) beside {others[0]}; move it away"
         )
-    roots = [(folder, "")] if others else [(child, _PARTS[child.name.lower()]) for child in children]
-    found = []
-    for root, part in roots:
-        for name in sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith(".")):
-            pictures = sorted(path for path in name.rglob("*") if path.suffix.lower() in _PICTURES)
-            found += [(path, name.name, part) for path in pictures]
-    return found
+    level = 0 if others else 1  # of the class among the folders above a picture
+    files = []
+    for path in found.files:
+        above = path.relative_to(folder).parts[:-1]
+        if len(above) > level and path.suffix.lower() in _PICTURES:
+            files.append((path, _class(above[level], path, place), "" if others else _PARTS[above[0].lower()]))
+    return files
 
 
-def _decoded(paths: Sequence[Path], size: int | None, place: str) -> np.ndarray:
-    """uint8 [N, C, H, W]."""
-    with ThreadPoolExecutor(cpu_count()) as pool:  # decoding lets other threads run
-        pictures = list(pool.map(lambda path: _picture(path, size, place), paths))
-    channels = max(picture.shape[0] for picture in pictures)
-    shapes = {picture.shape[1:] for picture in pictures}
-    if len(shapes) > 1:
-        some = ", ".join(f"{height} x {width}" for height, width in sorted(shapes)[:3])
-        raise UserError(f"{place}: the pictures have several sizes ({some}, …); name one as data.size, such as 64")
-    return np.stack([np.broadcast_to(picture, (channels, *picture.shape[1:])) for picture in pictures])
-
-
-def _picture(path: Path, size: int | None, place: str) -> np.ndarray:
-    from PIL import Image
-
+def _class(name: str, path: Path, place: str) -> str:
+    """A class by its folder's name, whose letters each system composes in its own way."""
     try:
-        with Image.open(path) as opened:
-            if opened.width * opened.height > _MOST_PIXELS:
-                raise UserError(f"{path}: has {opened.width} x {opened.height} pixels, which is too many")
-            if opened.mode[0] in "IF":  # 16 or 32 bits a pixel, which a conversion would clip
-                raise UserError(f"{place}: {path} has more than 8 bits a pixel; give 8, or arrays by a loader")
-            grey = opened.mode in ("1", "L", "LA")
-            picture: Image.Image = opened.convert("L" if grey else "RGB")
-            if size is not None and picture.size != (size, size):
-                picture = picture.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
-            array = np.asarray(picture)
-    except UserError:
-        raise
-    except Exception as error:  # a decoder meets anything
-        told = " ".join(str(error).split())[:150]
-        raise UserError(f"{place}: the picture {path} cannot be read: {told}") from None
-    return array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{place}: the folder of {str(path)!a} has a name that is no UTF-8; rename it") from None
+    return unicodedata.normalize("NFC", name)
 
 
-def _cached(folder: Path, paths: Sequence[Path], size: int | None, decode: Callable[[], np.ndarray]) -> np.ndarray:
+def _decoded(paths: Sequence[Path], size: int | None, place: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """uint8 [N, C, H, W], and what a person should know of the reading."""
+    from hpsearch.data.picture import is_dim, read_picture
+
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"{place}: {path} is no regular file; remove it")
+    with warnings.catch_warnings(), ThreadPoolExecutor(cpu_count()) as pool:  # decoding lets other threads run
+        warnings.simplefilter("ignore")  # of Pillow, on metadata that are damaged
+        pictures = list(pool.map(lambda path: read_picture(path, size, place), paths))
+    deep = [picture.deepest for picture in pictures if picture.deepest is not None]
+    if deep and is_dim(max(deep)):
+        first = next(path for path, picture in zip(paths, pictures, strict=True) if picture.deepest is not None)
+        raise UserError(
+            f"{place}: {first} has 16 bits a channel, of which no picture uses more than {max(deep)} of 65535; "
+            "8 bits of that would be nearly black. Scale them to 8 bits, or give arrays by a loader"
+        )
+    channels = max(picture.pixels.shape[0] for picture in pictures)
+    shapes = {picture.pixels.shape[1:] for picture in pictures}
+    if len(shapes) > 1:
+        sizes = ", ".join(f"{height} x {width}" for height, width in sorted(shapes)[:3])
+        raise UserError(
+            f"{place}: the pictures have several sizes ({sizes}, …); name one as data.size, such as 64"
+        )
+    x = np.stack([np.broadcast_to(p.pixels, (channels, *p.pixels.shape[1:])) for p in pictures])
+    return x, _read_so(pictures)
+
+
+def _read_so(pictures: Sequence["Picture"]) -> tuple[str, ...]:
+    told = {
+        "are animated or have several pages: the first one is read": [p.frames > 1 for p in pictures],
+        "have 16 bits a channel, and are scaled to 8": [p.deepest is not None for p in pictures],
+        "are CMYK without a profile: their colours are by the plain formula": [p.guessed for p in pictures],
+    }
+    return tuple(f"{sum(which)} pictures {what}" for what, which in told.items() if any(which))
+
+
+def _cached(
+    folder: Path, paths: Sequence[Path], size: int | None, decode: Callable[[], tuple[np.ndarray, tuple[str, ...]]]
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """What `decode` gives, or gave: a file in the user's cache, by names, sizes and times of the pictures."""
-    digest = hashlib.sha256(f"{folder.resolve()} {size}".encode())
+    digest = hashlib.sha256(os.fsencode(f"{_READING} {folder.resolve()} {size}"))
     for path in paths:
         stat = path.stat()
-        digest.update(f"\n{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}".encode())
+        digest.update(os.fsencode(f"\n{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}"))
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    place = Path(home) / "hpsearch" / f"images-{digest.hexdigest()[:32]}.npy"
+    place = Path(home) / "hpsearch" / f"images-{digest.hexdigest()[:32]}.npz"
     try:
-        return np.asarray(np.load(place, allow_pickle=False))
-    except (OSError, ValueError, EOFError):
-        x = decode()
+        with np.load(place, allow_pickle=False) as kept:
+            return kept["x"], tuple(kept["notes"].tolist())
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+        x, notes = decode()
     # a cache that cannot be written is none
     with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=_made(place.parent)) as beside:
-        np.save(Path(beside) / place.name, x)
+        np.savez(Path(beside) / place.name, x=x, notes=np.array(notes, dtype=np.str_))
         (Path(beside) / place.name).replace(place)
-    return x
+    return x, notes
 
 
 def _made(folder: Path) -> Path:
@@ -173,7 +208,8 @@ def read_idx(folder: Path, place: str) -> Raw:
 
 def _idx_files(folder: Path, what: str) -> list[Path]:
     """One of each name: of a plain and a gzipped file, the plain one."""
-    found = sorted(p for p in folder.iterdir() if f"-{what}-idx" in p.name.replace(".idx", "-idx") and p.is_file())
+    visible = (path for path in folder.iterdir() if not is_litter(path.name) and path.is_file())
+    found = sorted(path for path in visible if f"-{what}-idx" in path.name.replace(".idx", "-idx"))
     return list({path.name.removesuffix(".gz"): path for path in reversed(found)}.values())[::-1]
 
 

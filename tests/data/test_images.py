@@ -1,7 +1,9 @@
 """Pictures in class folders, and idx files."""
 
 import gzip
+import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +53,10 @@ def test_what_is_no_picture_of_a_class_is_told(tmp_path: Path) -> None:
     (pets / "cat" / ".hidden" / "thumbs.db").write_text("")
     picture(pets / "stray.png", 5)
     raw = read_folder(pets, None, "s")
-    assert raw.notes == ("ignored in pets: dog/notes.txt, empty, stray.png",)
+    assert raw.notes == (
+        "ignored in pets: dog/notes.txt, empty, stray.png",
+        "skipped 1 hidden or system files and folders: cat/.hidden",
+    )
     assert raw.y is not None
     assert len(raw.y) == 4
     for number in range(3):
@@ -101,10 +106,27 @@ def test_a_corrupt_picture_is_named(tmp_path: Path) -> None:
         read_folder(pets, None, "s.yaml: data.source")
 
 
-def test_a_picture_of_more_bits_is_refused(tmp_path: Path) -> None:
+def deep(path: Path, value: int) -> None:
+    Image.fromarray(np.full((4, 6), value, dtype=np.uint16)).save(path)
+
+
+def test_pictures_of_16_bits_are_scaled_by_the_full_range(tmp_path: Path) -> None:
     pets = folder(tmp_path / "pets", 2)
-    Image.fromarray(np.full((6, 6), 40_000, dtype=np.uint16)).save(pets / "dog" / "deep.png")
-    with pytest.raises(UserError, match=r"deep\.png has more than 8 bits a pixel"):
+    deep(pets / "dog" / "dark.png", 514)  # one of them may be dark
+    deep(pets / "dog" / "deep.png", 65535)
+    raw = read_folder(pets, None, "s")
+    assert raw.x is not None
+    assert raw.x[-2:, 0, 0, 0].tolist() == [2, 255]
+    assert "2 pictures have 16 bits a channel, and are scaled to 8" in raw.notes
+
+
+def test_pictures_of_12_bits_in_16_are_refused(tmp_path: Path) -> None:
+    pets = folder(tmp_path / "pets", 2)
+    for name in ("a.png", "b.tif"):
+        deep(pets / "dog" / name, 4000)
+    with pytest.raises(
+        UserError, match=r"a\.png has 16 bits a channel, of which no picture uses more than 4000 of"
+    ):
         read_folder(pets, None, "s")
 
 
@@ -157,6 +179,131 @@ def test_a_folder_without_classes_is_refused(content: dict[str, object], tmp_pat
         read_folder(tmp_path / "pets", None, "s")
 
 
+LEFT_BEHIND = [
+    ".DS_Store", "._00.png", "cat/._00.png", "cat/.ipynb_checkpoints/00-checkpoint.png", "__MACOSX/cat/00.png",
+    "cat/__MACOSX/00.png", "Thumbs.db", "cat/Thumbs.db", "dog/desktop.ini", "dog/@eaDir/00.png/thumb.jpg",
+    "lost+found/a.png", "$RECYCLE.BIN/a.png", ".Trash-1000/files/a.png", "System Volume Information/a.png",
+    "#recycle/a.png", "cat/00.png~", "dog/~$00.png", "cat/#00.png#",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEFT_BEHIND)
+@pytest.mark.parametrize("parts", [False, True], ids=["classes", "parts"])
+def test_what_systems_leave_behind_is_skipped(parts: bool, name: str, tmp_path: Path) -> None:
+    """Wherever it lies, beside classes, in them, or beside the parts; and it is counted."""
+    pets = tmp_path / "pets"
+    for root in [pets / "train", pets / "test"] if parts else [pets]:
+        folder(root, 2)
+    clean = read_folder(pets, None, "s")
+    roots = [pets / "train" if parts else pets] + [pets] * (parts and not name.startswith(("cat", "dog")))
+    for root in roots:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (6, 4), 7).save(root / name, "PNG")
+    raw = read_folder(pets, None, "s")
+    assert np.array_equal(raw.x, clean.x)  # type: ignore[arg-type]
+    assert np.array_equal(raw.y, clean.y)  # type: ignore[arg-type]
+    (note,) = raw.notes
+    assert note.startswith(f"skipped {len(roots)} hidden or system files and folders: ")
+
+
+def test_a_class_may_be_called_as_a_bin(tmp_path: Path) -> None:
+    for name in ("trash", "recycled", "tmp", "thumbs"):
+        picture(tmp_path / "waste" / name / "a.png", 3)
+    assert set(read_folder(tmp_path / "waste", None, "s").y) == {"trash", "recycled", "tmp", "thumbs"}  # type: ignore[arg-type]
+
+
+def test_endings_in_capitals_and_wrong_endings_are_read(tmp_path: Path) -> None:
+    picture(tmp_path / "pets" / "cat" / "a.PNG", 3)
+    picture(tmp_path / "pets" / "cat" / "b.JPEG", 3)
+    Image.new("L", (6, 4), 3).save(tmp_path / "pets" / "cat" / "c.jpg", "GIF")
+    raw = read_folder(tmp_path / "pets", None, "s")
+    assert raw.y is not None
+    assert (len(raw.y), raw.notes) == (3, ())
+
+
+def test_an_empty_picture_is_named(tmp_path: Path) -> None:
+    pets = folder(tmp_path / "pets", 2)
+    (pets / "cat" / "zero.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"cat/zero\.png cannot be read: it is empty"):
+        read_folder(pets, None, "s")
+
+
+def test_pictures_with_several_frames_are_counted_also_from_the_cache(tmp_path: Path) -> None:
+    pets = folder(tmp_path / "pets", 2)
+    first, second = (Image.new("L", (6, 4), value) for value in (9, 90))
+    first.save(pets / "cat" / "move.gif", save_all=True, append_images=[second])
+    for _ in range(2):
+        assert read_folder(pets, None, "s").notes == (
+            "1 pictures are animated or have several pages: the first one is read",
+        )
+
+
+def test_the_cache_of_another_reading_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pets = folder(tmp_path / "pets", 2)
+    read_folder(pets, None, "s")
+    monkeypatch.setattr("hpsearch.data.images._READING", 1)
+    read_folder(pets, None, "s")
+    assert len(list((tmp_path / "cache" / "hpsearch").iterdir())) == 2
+
+
+def test_links_are_followed_and_those_that_lead_out_are_counted(tmp_path: Path) -> None:
+    pets, store = folder(tmp_path / "pets", 2), folder(tmp_path / "store", 3)
+    (pets / "cat" / "inner.png").symlink_to(pets / "cat" / "00.png")
+    assert read_folder(pets, None, "s").notes == ()
+    (pets / "cat" / "outer.png").symlink_to(store / "cat" / "02.png")
+    (pets / "owl").symlink_to(store / "dog")
+    (pets / "dog" / "more").symlink_to(store / "dog")
+    raw = read_folder(pets, None, "s")
+    assert raw.y is not None
+    assert {name: int((raw.y == name).sum()) for name in set(raw.y)} == {"cat": 4, "dog": 5, "owl": 3}
+    assert raw.notes[0].startswith("7 pictures lie outside of pets, behind links: cat/outer.png, dog/more/00.png")
+
+
+def link_to_nothing(pets: Path) -> None:
+    (pets / "cat" / "gone.png").symlink_to("nowhere.png")
+
+
+def link_into_a_circle(pets: Path) -> None:
+    (pets / "cat" / "again").symlink_to(pets)
+
+
+def link_to_itself(pets: Path) -> None:
+    (pets / "cat" / "self.png").symlink_to("self.png")
+
+
+def named_pipe(pets: Path) -> None:
+    os.mkfifo(pets / "cat" / "pipe.png")
+
+
+@pytest.mark.parametrize(
+    ("put", "said"),
+    [
+        (link_to_nothing, r"cat/gone\.png is a link to nowhere\.png, where there is nothing"),
+        (link_into_a_circle, r"cat/again is a link to a folder that it lies in"),
+        (link_to_itself, r"cat/self\.png is a link to self\.png, where there is nothing"),
+        (named_pipe, r"cat/pipe\.png is no regular file"),
+    ],
+)
+def test_what_is_no_file_is_refused_by_name(put: Callable[[Path], None], said: str, tmp_path: Path) -> None:
+    put(folder(tmp_path / "pets", 2))
+    with pytest.raises(UserError, match=said):
+        read_folder(tmp_path / "pets", None, "s")
+
+
+def test_one_class_of_two_systems_is_one(tmp_path: Path) -> None:
+    """A Mac writes é in two letters."""
+    for part, name in (("train", "caf\u00e9"), ("test", "cafe\u0301")):
+        picture(tmp_path / "pets" / part / name / "a.png", 3)
+    assert set(read_folder(tmp_path / "pets", None, "s").y) == {"caf\u00e9"}  # type: ignore[arg-type]
+
+
+def test_a_class_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    pets = folder(tmp_path / "pets", 2)
+    (pets / "cat").rename(os.fsdecode(os.fsencode(pets) + b"/c\xff"))
+    with pytest.raises(UserError, match=r"has a name that is no UTF-8; rename it"):
+        read_folder(pets, None, "s")
+
+
 # --- idx --------------------------------------------------------------------------------------------------------
 
 
@@ -197,6 +344,15 @@ def test_a_broken_idx_file_is_refused(data: bytes, said: str, tmp_path: Path) ->
     (tmp_path / "set" / "train-images-idx3-ubyte").write_bytes(data)
     with pytest.raises(UserError, match=said):
         read_folder(tmp_path / "set", None, "s")
+
+
+def test_hidden_idx_files_are_skipped(tmp_path: Path) -> None:
+    idx(tmp_path / "set" / "train-images-idx3-ubyte", np.zeros((9, 2, 2)))
+    idx(tmp_path / "set" / "train-labels-idx1-ubyte", np.zeros(9))
+    (tmp_path / "set" / "._train-images-idx3-ubyte").write_bytes(b"Mac")
+    raw = read_folder(tmp_path / "set", None, "s")
+    assert raw.x is not None
+    assert raw.x.shape == (9, 1, 2, 2)
 
 
 def test_idx_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
