@@ -14,7 +14,8 @@ from hpsearch.data.blocks import blocks
 from hpsearch.data.cuts import cuts
 from hpsearch.data.dataset import Arrays
 from hpsearch.data.folds import cross_validated
-from hpsearch.data.load import MOST_BYTES, Dataset, load
+from hpsearch.data.load import Dataset, load
+from hpsearch.data.raw import MOST_BYTES
 from hpsearch.data.relevance import relevance
 from hpsearch.data.sources import names_code
 from hpsearch.errors import UserError

@@ -125,6 +125,7 @@ class Data(_Strict):
     extra: Source | None = None  # more training data, from a source of the same kind
     unlabelled: Source | None = None  # inputs for the student alone, of the same kind
     size: Annotated[int, Field(ge=1, le=4096)] | None = None  # pixels of a side to which pictures are scaled
+    channels: Literal["first", "last"] | None = None  # the axis of arrays of images that holds their channels
     split: Split = Split()
 
 

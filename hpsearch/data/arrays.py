@@ -13,6 +13,7 @@ import pandas as pd
 from hpsearch.data.raw import MOST_BYTES
 from hpsearch.errors import UserError
 
+_SCALARS = (bool, int, float, complex, str, bytes)
 _READABLE = "give an array, a tensor, a data frame or a list"
 
 
@@ -66,12 +67,12 @@ def from_arrow(value: Any) -> pd.DataFrame | pd.Series:
 
 
 def _masked(value: np.ma.MaskedArray, what: str) -> np.ndarray:
-    hidden = np.argwhere(np.ma.getmaskarray(value)) if value.dtype.names is None else ()
-    if len(hidden):
-        place = f" in row {hidden[0][0]}" if value.ndim else ""
+    if value.dtype.names is None and np.ma.is_masked(value):
+        hidden = np.argwhere(np.ma.getmaskarray(value))
+        place = f", the first in row {hidden[0][0]}" if value.ndim else ""
         raise UserError(
-            f"{what} is a masked array that hides {len(hidden)} values, the first{place}; fill them (x.filled(…)), "
-            "or give a DataFrame, which may have missing values"
+            f"{what} is a masked array that hides {len(hidden)} values{place}; fill them (x.filled(…)), or give "
+            "a DataFrame, which may have missing values"
         )
     return np.asarray(value.data)
 
@@ -87,7 +88,6 @@ def _tensor(value: Any, what: str) -> np.ndarray:
         _refuse_large(value.shape, value.element_size(), what)
         value = value.to_dense()
     value = value.cpu().resolve_conj().resolve_neg()
-    value = value.rename(None) if value.has_names() else value
     try:
         return np.asarray(value.numpy())
     except TypeError:  # bfloat16 and the kinds of float8
@@ -102,8 +102,8 @@ def _sparse(value: Any, what: str) -> np.ndarray:
 def _refuse_large(shape: Sequence[int], bytes_each: int, what: str) -> None:
     if float(np.prod([float(n) for n in shape])) * bytes_each > MOST_BYTES:
         raise UserError(
-            f"{what} is sparse, and {list(shape)} of its numbers one by one would fill the memory; reduce it first, "
-            "such as by TruncatedSVD"
+            f"{what} is sparse, and all {list(shape)} of its numbers would fill the memory; reduce it first, such "
+            "as by TruncatedSVD"
         )
 
 
@@ -135,9 +135,9 @@ def _arrow(value: Any, what: str) -> np.ndarray:
 def _list(value: Any, what: str) -> np.ndarray:
     """A list of numbers, words, lists or arrays; those of more than one type stay what they are."""
     kinds = _kinds(value)
-    if any(issubclass(kind, (list, tuple)) or _is_container(kind) for kind in kinds):
-        return _stacked([to_array(one, f"{what}: row {i}") for i, one in enumerate(value)], what)
-    if len(kinds) > 1 or np.ma.MaskedArray in kinds:
+    if any(map(_is_container, kinds)):
+        return _stacked([_one(one, f"{what}: row {i}") for i, one in enumerate(value)], what)
+    if len(kinds) > 1 or not all(kind in _SCALARS or issubclass(kind, np.generic) for kind in kinds):
         found = np.empty(len(value), dtype=object)
         found[:] = list(value)
         return found
@@ -145,15 +145,20 @@ def _list(value: Any, what: str) -> np.ndarray:
     return np.array(value, dtype=object) if kinds == {int} and found.dtype.kind == "f" else found  # beyond 64 bits
 
 
+def _one(value: Any, what: str) -> np.ndarray:
+    return np.array(value) if value is None or np.isscalar(value) else to_array(value, what)
+
+
 def _kinds(value: Any) -> set[type]:
     return set(map(type, value))
 
 
 def _is_container(kind: type) -> bool:
-    """Whether values of a type are arrays themselves; numpy's scalars are not."""
-    if issubclass(kind, (np.ndarray, pd.DataFrame, pd.Series, pd.Index)):
-        return True
-    return kind.__module__.partition(".")[0] in ("torch", "scipy", "PIL", "pyarrow", "polars")
+    """Whether values of a type are arrays or lists themselves; words and numpy's scalars are not."""
+    if issubclass(kind, (np.generic, str, bytes, bytearray)):
+        return False
+    arrays = any(hasattr(kind, name) for name in ("__array__", "__array_interface__", "__arrow_c_array__"))
+    return arrays or issubclass(kind, Sequence) or kind.__module__.startswith("scipy.sparse")
 
 
 def _stacked(arrays: Sequence[np.ndarray], what: str) -> np.ndarray:
@@ -193,7 +198,10 @@ _CONTAINERS: list[tuple[Callable[[Any], bool], Callable[[Any, str], np.ndarray]]
     ),
     (lambda value: isinstance(value, str | bytes | bytearray | Set | Mapping | ValuesView), _no_rows),
     (lambda value: isinstance(value, Iterator), _used_up),
-    (lambda value: type(value).__module__.partition(".")[0] == "pyarrow", lambda v, what: to_array(v.to_pandas(), what)),
+    (
+        lambda value: type(value).__module__.partition(".")[0] == "pyarrow",
+        lambda v, what: to_array(v.to_pandas(), what),
+    ),
     (is_arrow, _arrow),
     (lambda value: isinstance(value, Sequence) or hasattr(value, "popleft"), _list),
 ]

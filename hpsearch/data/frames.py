@@ -43,7 +43,9 @@ def _refuse_strange_cells(column: "pd.Series[Any]", what: str) -> None:
     place = f"{what}: the column {column.name!r} holds"
     dtype = column.dtype
     if isinstance(dtype, np.dtype) and dtype.kind == "c":
-        raise UserError(f"{place} complex numbers; give their real and imaginary part, or size and angle, as columns")
+        raise UserError(
+            f"{place} complex numbers; give their real and imaginary part, or size and angle, as columns"
+        )
     values = column.cat.categories if isinstance(dtype, pd.CategoricalDtype) else column
     if isinstance(values.dtype, np.dtype) and values.dtype.kind != "O":
         return

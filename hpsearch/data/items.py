@@ -31,11 +31,13 @@ def read_items(given: Any, what: str) -> tuple[np.ndarray, list[Any]]:
                 f"{list(one.shape)} in item {i}"
             )
         if one.dtype != x.dtype:
-            x = x.astype(np.result_type(x.dtype, one.dtype) if _numeric(x, one) else object)
+            x = x.astype(np.result_type(x.dtype, one.dtype) if _numeric(x, one) else object, copy=False)
         x[i] = one
         y.append(target)
     if _length(given, what) != count:
-        raise UserError(f"{what} gave a Dataset whose length changed from {count} to {len(given)} while it was read")
+        raise UserError(
+            f"{what} gave a Dataset whose length changed from {count} to {len(given)} while it was read"
+        )
     _refuse_changing(given, x, y, what)
     return x, y
 
@@ -53,10 +55,7 @@ def _length(given: Any, what: str) -> int:
 
 def _item(given: Any, i: int, what: str) -> tuple[np.ndarray, Any]:
     """A copy of an item's input, and its target as a Python value."""
-    try:
-        pair = given[i]
-    except (IndexError, KeyError) as error:
-        raise UserError(f"{what} gave a Dataset of {len(given)} items, but reading item {i} failed: {error!r}") from error
+    pair = given[i]
     if isinstance(pair, Mapping):
         keys = ", ".join(map(repr, pair))
         raise UserError(f"{what} gave a Dataset whose items are mappings of {keys}; {_PAIRS}")

@@ -13,14 +13,13 @@ from hpsearch.data import categories, labels, lookalikes, preprocess, sources, s
 from hpsearch.data.dataset import Arrays, Part, Target
 from hpsearch.data.extra import extra_part
 from hpsearch.data.preprocess import Schema
-from hpsearch.data.raw import Raw
+from hpsearch.data.raw import MOST_BYTES, Raw
 from hpsearch.data.unlabelled import unlabelled_inputs
 from hpsearch.errors import UserError, choices
 from hpsearch.names import advice
 from hpsearch.study import Data, Split
 
 _MOST_INTEGER_CLASSES = 20
-MOST_BYTES = 8e9  # of a table's inputs
 
 
 @dataclass(frozen=True)

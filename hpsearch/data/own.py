@@ -1,5 +1,6 @@
 """Data from a loader of the user's own: arrays, a table, or a torch Dataset."""
 
+import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -7,7 +8,11 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.data import cells
-from hpsearch.data.raw import Raw, channels_first
+from hpsearch.data.arrays import from_arrow, is_arrow, is_sparse, is_tensor
+from hpsearch.data.frames import plain_table
+from hpsearch.data.items import read_items
+from hpsearch.data.raw import Raw
+from hpsearch.data.values import pair
 from hpsearch.errors import UserError
 
 _PARTS = ("train", "validation", "test")
@@ -40,21 +45,31 @@ def read_own(
 def _raw(given: Any, spec: str, place: str, dropped: Collection[str] = ()) -> Raw:
     if isinstance(given, Mapping):
         return _of_parts(given, spec, place, dropped)
-    if isinstance(given, pd.DataFrame):
-        again = given.columns[given.columns.astype(str).duplicated()]
-        if len(again):
-            raise UserError(f"{place}: {spec} gave a DataFrame with the column {again[0]!r} twice")
-        return Raw(spec, table=given.rename(columns=str).reset_index(drop=True))
-    x, y = _arrays(given, spec, place)
-    return Raw(spec, x=channels_first(x, place), y=y)
+    what = f"{place}: {spec}"
+    table = _as_table(given)
+    if table is not None:
+        return Raw(spec, table=plain_table(table, dropped, what))
+    x, y, notes = _pair(given, what)
+    return Raw(spec, x=x, y=y, notes=notes)
+
+
+def _as_table(given: Any) -> pd.DataFrame | None:
+    """A data frame of pandas, pyarrow, polars, or of a library that turns its own into pandas'."""
+    if not isinstance(given, pd.DataFrame) and not isinstance(given, pd.Series):
+        if is_arrow(given):
+            given = from_arrow(given)
+        elif callable(getattr(given, "to_pandas", None)):
+            given = given.to_pandas()
+    return given if isinstance(given, pd.DataFrame) else None
 
 
 def _of_parts(given: Mapping[str, Any], spec: str, place: str, dropped: Collection[str]) -> Raw:
     wrong = [name for name in given if name not in _PARTS]
     if wrong or "train" not in given:
         told = ", ".join(map(str, given)) or "nothing"
+        told += " (give the pair of the two)" if {*given} >= {"data", "target"} or {*given} == {"x", "y"} else ""
         raise UserError(f"{place}: {spec} gave a mapping of {told}; {_FORMS}")
-    raws = {name: _raw(part, spec, place) for name, part in given.items()}
+    raws = {name: _raw(part, f"{spec}: {name}", place, dropped) for name, part in given.items()}
     part = np.concatenate([[name] * _rows(raw) for name, raw in raws.items()])
     tables = {name: raw.table for name, raw in raws.items() if raw.table is not None}
     if len(tables) == len(raws):
@@ -62,8 +77,23 @@ def _of_parts(given: Mapping[str, Any], spec: str, place: str, dropped: Collecti
     shapes = {name: None if raw.x is None else raw.x.shape[1:] for name, raw in raws.items()}
     if len(set(shapes.values())) > 1:
         raise UserError(f"{place}: {spec} gave parts of several shapes: {shapes}")
+    _refuse_unlike_targets({name: raw.y for name, raw in raws.items() if raw.y is not None}, spec, place)
     xs, ys = ([getattr(raw, name) for raw in raws.values()] for name in ("x", "y"))
-    return Raw(spec, x=np.concatenate(xs), y=np.concatenate(ys), part=part)
+    notes = tuple(dict.fromkeys(f"{name}: {note}" for name, raw in raws.items() for note in raw.notes))
+    return Raw(spec, x=np.concatenate(xs), y=np.concatenate(ys), part=part, notes=notes)
+
+
+_KINDS = {"b": "true and false", "U": "words", "O": "words"}
+
+
+def _refuse_unlike_targets(ys: Mapping[str, np.ndarray], spec: str, place: str) -> None:
+    """Numbers of one part beside words of another would all become words."""
+    kinds = {name: _KINDS.get(y.dtype.kind, "numbers") for name, y in ys.items()}
+    if len(set(kinds.values())) > 1:
+        told = ", ".join(f"{kind} in {name}" for name, kind in kinds.items())
+        raise UserError(
+            f"{place}: {spec}: y holds {told}; a target is all numbers, all words, or all true and false"
+        )
 
 
 def _one_table(
@@ -100,29 +130,43 @@ def _rows(raw: Raw) -> int:
     return len(raw.table) if raw.table is not None else len(raw.y if raw.y is not None else ())
 
 
-def _arrays(given: Any, spec: str, place: str) -> tuple[np.ndarray, np.ndarray]:
-    """x and y as arrays, from a pair of things like arrays or from a Dataset."""
+def _pair(given: Any, what: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """x and y as arrays, from a pair of things like arrays or from a Dataset; and notes on how they were read."""
     if isinstance(given, tuple | list) and len(given) == 2:
-        x, y = (np.asarray(part) for part in given)
-    elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, np.ndarray | str):
-        x, y = _dataset(given, spec, place)
-    else:
-        raise UserError(f"{place}: {spec} gave {type(given).__name__}; {_FORMS}")
-    if x.dtype.kind not in "fiub" or x.ndim < 2 or x.size == 0:
-        raise UserError(f"{place}: {spec}: x must be numbers, one row an example, got {x.dtype} {list(x.shape)}")
-    if y.ndim != 1 or len(y) != len(x):
-        raise UserError(f"{place}: {spec}: y must have one value a row of x ({len(x)}), got shape {list(y.shape)}")
-    return x, y
+        x, y = given
+        _refuse_two_tables(x, y, what)
+        return pair(x, y, what)
+    if isinstance(given, tuple) and not all(isinstance(one, tuple | list) and len(one) == 2 for one in given):
+        raise UserError(f"{what} gave {len(given)} things; {_FORMS}")
+    if not _has_items(given):
+        name = type(given).__name__
+        told = f"{name}{_ADVICE.get(name, '')}" if given is not None else "None: it returns nothing"
+        raise UserError(f"{what} gave {told}; {_FORMS}")
+    return pair(*read_items(given, what), place=what)
 
 
-def _dataset(given: Any, spec: str, place: str) -> tuple[np.ndarray, np.ndarray]:
-    pairs = [given[i] for i in range(len(given))]
-    if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
-        what = f"{len(given)} things" if isinstance(given, tuple) else "a Dataset whose items are no pairs (x, y)"
-        raise UserError(f"{place}: {spec} gave {what}; {_FORMS}")
-    xs, ys = [np.asarray(x) for x, _ in pairs], [np.asarray(y).item() for _, y in pairs]
-    shapes = {x.shape for x in xs}
-    if len(shapes) > 1:
-        some = ", ".join(str(list(shape)) for shape in sorted(shapes)[:3])
-        raise UserError(f"{place}: {spec} gave a Dataset of inputs of several shapes: {some}")
-    return np.stack(xs), np.array(ys)
+_ADVICE = {
+    "DataLoader": " (give its .dataset)",
+    "Series": " (give a DataFrame, or a pair)",
+    "ndarray": " (an array alone has no targets)",
+    "Tensor": " (a tensor alone has no targets)",
+}
+
+
+def _has_items(given: Any) -> bool:
+    """Whether it has a length and items at each place, as a Dataset has; an IterableDataset has none."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(given, torch.utils.data.IterableDataset):
+        return False
+    array = (
+        is_tensor(given) or is_sparse(given) or isinstance(given, np.ndarray | pd.Series | pd.Index | str | bytes)
+    )
+    return not array and hasattr(given, "__getitem__") and hasattr(given, "__len__")
+
+
+def _refuse_two_tables(x: Any, y: Any, what: str) -> None:
+    both = isinstance(x, pd.DataFrame) and isinstance(y, pd.DataFrame)
+    if both and x.shape[1] == y.shape[1] > 1 and list(x.columns) == list(y.columns):
+        raise UserError(
+            f"{what} gave two DataFrames of the same columns; give a mapping of train and test to them"
+        )

@@ -19,6 +19,7 @@ from hpsearch.data.missing import mark_missing
 from hpsearch.data.own import read_own
 from hpsearch.data.place import place_of
 from hpsearch.data.raw import Raw, channels_first
+from hpsearch.data.values import pair
 from hpsearch.errors import UserError
 from hpsearch.names import advice
 from hpsearch.study import Data
@@ -141,11 +142,8 @@ def _npz(path: Path) -> Raw:
     x, y = read_npz(path)
     if y is None:
         raise UserError(f"{path}: an npz holds x and y, got x alone")
-    if x.dtype.kind not in "fiub" or x.ndim < 2 or x.size == 0:
-        raise UserError(f"{path}: x must be numbers with one row an example, got {x.dtype} {list(x.shape)}")
-    if y.ndim != 1 or len(y) != len(x):
-        raise UserError(f"{path}: y must have one value a row of x ({len(x)}), got shape {list(y.shape)}")
-    return Raw(path.name, x=channels_first(x, str(path)), y=y)
+    x, y, notes = pair(x, y, str(path))
+    return Raw(path.name, x=x, y=y, notes=notes)
 
 
 _FILES: dict[str, Callable[[Path, Sequence[str], Sequence[str]], Raw]] = {
@@ -163,7 +161,20 @@ def read(data: Data, base: Path, place: str, code: Code | None = None) -> Raw:
     Raises:
         UserError: no such source, or it cannot be read.
     """
-    source, where = data.source, f"{place}: data.source"
+    where = f"{place}: data.source"
+    raw = _read(data, base, where, code)
+    if raw.x is None or raw.pictures:
+        if data.channels is not None:
+            raise UserError(f"{place}: data.channels: is for arrays x, and {raw.name} has none; leave it out")
+        return raw
+    x = channels_first(raw.x, where, data.channels)
+    many = x.ndim == 4 and x.shape[1] not in (1, 3)
+    told = (f"inputs: images of {x.shape[1]} channels, {x.shape[2]} high and {x.shape[3]} wide",) if many else ()
+    return replace(raw, x=x, notes=(*raw.notes, *told))
+
+
+def _read(data: Data, base: Path, where: str, code: Code | None) -> Raw:
+    source = data.source
     if code is not None:
         raw = read_own(code.load(where), code.spec, where, lambda error: fault(error, code.file), data.drop)
         return raw if raw.table is None else replace(raw, table=mark_missing(raw.table, data.missing))

@@ -8,6 +8,7 @@ from hpsearch.data import sources
 from hpsearch.data.place import place_of
 from hpsearch.data.preprocess import Schema, TableSchema
 from hpsearch.data.raw import channels_first
+from hpsearch.data.values import inputs_of
 from hpsearch.errors import UserError, choices
 from hpsearch.study import Data
 
@@ -32,10 +33,8 @@ def unlabelled_inputs(schema: Schema, data: Data, base: Path, place: str) -> np.
     if isinstance(schema, TableSchema):
         found = schema.transform(sources.read_table(path, data.missing, schema.category_names), where)
     else:
-        x = sources.read_npz(path)[0]
-        if x.dtype.kind not in "fiub" or x.ndim < 2:
-            raise UserError(f"{where}: x must be numbers with one row an example, got {x.dtype} {list(x.shape)}")
-        found = schema.transform(channels_first(x, str(path)), where)
+        x = inputs_of(sources.read_npz(path)[0], where)
+        found = schema.transform(channels_first(x, str(path), data.channels), where)
     if len(found) == 0:
         raise UserError(f"{where}: {path.name} has no rows")
     return found

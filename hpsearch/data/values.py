@@ -12,7 +12,10 @@ from hpsearch.data.arrays import to_array
 from hpsearch.errors import UserError
 
 _REFUSED = {  # by numpy's kinds of dtypes
-    "c": ("complex numbers", "give their real and imaginary part, or their size and angle, as inputs of their own"),
+    "c": (
+        "complex numbers",
+        "give their real and imaginary part, or their size and angle, as inputs of their own",
+    ),
     "M": ("points of time", "give numbers, such as the days since the first"),
     "m": ("spans of time", "give numbers, such as seconds"),
     "V": ("records of several fields", "give a DataFrame: pd.DataFrame(array)"),
@@ -82,7 +85,9 @@ def _targets(y: np.ndarray, given: Any, rows: int, what: str) -> tuple[np.ndarra
     if y.ndim == 2 and y.shape[1] == 1 and len(y) == rows:
         y, notes = y[:, 0], (f"y: {list(y.shape)}, taken as [{len(y)}]",)
     if y.ndim != 1 or len(y) != rows:
-        raise UserError(f"{what} must have one value a row of x ({rows}), got shape {list(y.shape)}{_advice(y, rows)}")
+        raise UserError(
+            f"{what} must have one value a row of x ({rows}), got shape {list(y.shape)}{_advice(y, rows)}"
+        )
     if y.dtype.kind in _REFUSED:
         _refuse(y.dtype, what)
     if y.dtype.kind == "S":
@@ -103,7 +108,7 @@ def _advice(y: np.ndarray, rows: int) -> str:
 
 
 def _objects(y: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Python objects: all numbers, all words or all truth values; what is missing stays so, and is refused later."""
+    """Python objects: all numbers, words or truth values; what is missing stays so, and is refused later."""
     kinds = {kind: _kind(kind) for kind in set(map(type, y))}
     missing = np.array([name == "missing" for name in map(kinds.get, map(type, y))])
     missing |= np.array([isinstance(value, float) and value != value for value in y])
@@ -118,10 +123,16 @@ def _objects(y: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
         raise UserError(f"{what} holds {told}; a target is all numbers, all words, or all true and false")
     (kind,) = found or ("missing",)
     if missing.any():
-        return np.where(missing, None, y) if kind in ("word", "bytes", "truth") else _floats(y, missing), ()
+        return (_floats(y, missing) if kind in ("number", "missing") else _without(y, missing)), ()
     if kind == "bytes":
         return _decoded(y, what), ("y: bytes, read as UTF-8 words",)
     return _MADE[kind](y, what), ()
+
+
+def _without(y: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    found = y.copy()
+    found[missing] = None
+    return found
 
 
 def _floats(y: np.ndarray, missing: np.ndarray) -> np.ndarray:
@@ -134,7 +145,9 @@ def _of_numbers(y: np.ndarray, what: str) -> np.ndarray:
     for dtype in (np.int64, np.uint64):
         if min(y) >= np.iinfo(dtype).min and max(y) <= np.iinfo(dtype).max:
             return np.array([int(value) for value in y], dtype=dtype)
-    raise UserError(f"{what} holds {max(y, key=abs)}, an integer of more than 64 bits; give words or smaller numbers")
+    raise UserError(
+        f"{what} holds {max(y, key=abs)}, an integer of more than 64 bits; give words or smaller numbers"
+    )
 
 
 def _decoded(y: np.ndarray, what: str) -> np.ndarray:
@@ -142,7 +155,9 @@ def _decoded(y: np.ndarray, what: str) -> np.ndarray:
         return np.array([bytes(value).decode() for value in y])
     except UnicodeDecodeError:
         row = next(i for i, value in enumerate(y) if not _is_utf8(value))
-        raise UserError(f"{what} holds bytes, but row {row} has {y[row]!r}, which is no UTF-8; give words") from None
+        raise UserError(
+            f"{what} holds bytes, but row {row} has {bytes(y[row])!r}, which is no UTF-8; give words"
+        ) from None
 
 
 def _is_utf8(value: bytes) -> bool:
@@ -188,5 +203,6 @@ def _shown(dtype: np.dtype) -> str:
 
 
 def _value(value: Any) -> str:
+    value = value.item() if isinstance(value, np.generic) else value
     text = " ".join(repr(value).split())
     return f"{text if len(text) <= 40 else text[:39] + '…'} of type {type(value).__name__}"
