@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hpsearch.data.own import REPEATABLE
+from hpsearch.data.sketch import difference, sketch
+from hpsearch.data.sources import names_code
 from hpsearch.errors import DamagedError, UserError
 from hpsearch.export import manifest
 from hpsearch.files import read_json, set_aside, write_json, write_text
@@ -34,6 +37,7 @@ class Identity:
     data: str | None
     code: dict[str, Any] | None  # hashes of the files with the user's own code
     damaged: tuple[Path, ...]  # files that cannot be read
+    sketch: dict[str, Any] | None = None  # of its data as they were read
 
 
 def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> None:
@@ -64,6 +68,8 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
     if before.code not in (None, _code(prepared)):
         changed.append("the code or the weights that it names")
     if before.data != prepared.dataset.fingerprint():
+        if not changed:
+            _refuse_other_loading(folder, prepared, before)
         changed.append("data.source: its rows")
     if changed:
         more = f"; and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
@@ -76,6 +82,22 @@ def refuse_changed(folder: Folder, prepared: Prepared, plan: Plan | None) -> Non
         raise UserError(
             f"{prepared.place}: search.trials: {drawn} are drawn already, got {count}; give {drawn} or more"
         )
+
+
+def _refuse_other_loading(folder: Folder, prepared: Prepared, before: Identity) -> None:
+    """The same loader, unchanged, that returns other data is at fault, and not the study.
+
+    Raises:
+        UserError: the data are a loader's.
+    """
+    source, raw = prepared.study.data.source, prepared.dataset.raw
+    if not names_code(source):
+        return
+    told = "" if raw is None else difference(before.sketch, sketch(raw))
+    raise UserError(
+        f"{folder.root}: {source} returned other data than at the first launch{f': {told}' if told else ''}. "
+        f"{REPEATABLE}. Then give the study another name, or --runs another folder"
+    )
 
 
 def _refuse_other_plan(folder: Folder, plan: Plan | None) -> None:
@@ -118,6 +140,7 @@ def enter(folder: Folder, prepared: Prepared, tell: Tell, launched: Mapping[str,
             "fixed": _fixed(prepared.study),
             "code": _code(prepared),
             **({} if launched is None else {"launched": dict(launched)}),
+            "sketch": None if prepared.dataset.raw is None else sketch(prepared.dataset.raw),
         },
     )
     write_text(folder.study, dump_study(prepared.study))  # last: a folder that has it has begun
@@ -235,10 +258,11 @@ def _identity(folder: Folder, name: str) -> Identity:
     damaged = []
     study: dict[str, Any] | None = None
     code: dict[str, Any] | None = None
+    seen: dict[str, Any] | None = None
     data = ledger.data(folder.ledger, name)
     try:
         origin = read_json(folder.origin)
-        study, code = origin.get("fixed"), origin.get("code")
+        study, code, seen = origin.get("fixed"), origin.get("code"), origin.get("sketch")
         if data is None:
             data = origin["data"]
         elif data != origin["data"]:
@@ -252,7 +276,7 @@ def _identity(folder: Folder, name: str) -> Identity:
     except UserError:
         if folder.study.exists():
             damaged.append(folder.study)
-    return Identity(study, data, code, tuple(damaged))
+    return Identity(study, data, code, tuple(damaged), seen)
 
 
 def _code(prepared: Prepared) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from hpsearch.nets.build import Net
 from hpsearch.pack.examples import held_out
 from hpsearch.pack.pretrained import read_weights
 from hpsearch.prepared import Overrides, Prepared
+from hpsearch.repeatable import fixed_generators
 from hpsearch.space import Space
 from hpsearch.storage import is_url
 from hpsearch.study import Fixed, Search, Study, folder_of, load_study
@@ -35,6 +36,7 @@ from hpsearch.validate import check_metric, check_names, check_net, check_task
 _LEAST_SIDE = 4  # of an image that grows
 
 
+@fixed_generators()
 def prepare(
     path: Path,
     overrides: Overrides | None = None,

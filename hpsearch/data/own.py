@@ -1,6 +1,9 @@
 """Data from a loader of the user's own: arrays, a table, or a torch Dataset."""
 
+import contextlib
+import io
 import sys
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -12,9 +15,16 @@ from hpsearch.data.arrays import from_arrow, is_arrow, is_sparse, is_tensor
 from hpsearch.data.frames import plain_table
 from hpsearch.data.items import read_items
 from hpsearch.data.raw import Raw
+from hpsearch.data.sketch import difference, sketch
 from hpsearch.data.values import pair
 from hpsearch.errors import UserError
+from hpsearch.repeatable import fixed_generators
 
+_QUICK_S, _SMALL = 2.0, 1e9  # a loader of less time and fewer bytes is called twice
+REPEATABLE = (
+    "A loader must return the same data each time, or no later launch can recognise them: give default_rng() a "
+    "seed, sort sets and listings of files, and let nothing depend on the time or on earlier calls"
+)
 _PARTS = ("train", "validation", "test")
 _FORMS = "give a pair (x, y), a DataFrame, a torch Dataset of such pairs, or a mapping of train, validation, test"
 
@@ -34,12 +44,37 @@ def read_own(
         UserError: it fails, or gives something else.
     """
     try:
-        given = load()
-        return _raw(given, spec, place, dropped)
+        raw, took = _called(load, spec, place, dropped)
+        if took < _QUICK_S and _bytes(raw) < _SMALL:
+            with contextlib.redirect_stdout(io.StringIO()):
+                again, _ = _called(load, spec, place, dropped)
+            _refuse_changed(sketch(raw), sketch(again), spec, place)
+        return raw
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # a Dataset's items run the user's code too
         raise UserError(f"{place}: {spec} failed: {fault(error)}") from error
+
+
+def _called(load: Callable[[], Any], spec: str, place: str, dropped: Collection[str]) -> tuple[Raw, float]:
+    """What a loader returns, and the seconds that it took."""
+    start = time.monotonic()
+    with fixed_generators():
+        raw = _raw(load(), spec, place, dropped)
+    return raw, time.monotonic() - start
+
+
+def _bytes(raw: Raw) -> float:
+    held = raw.table.memory_usage(index=False).sum() if raw.table is not None else raw.x.nbytes  # type: ignore[union-attr]
+    return float(held)
+
+
+def _refuse_changed(first: dict[str, Any], again: dict[str, Any], spec: str, place: str) -> None:
+    told = difference(first, again)
+    if told:
+        raise UserError(
+            f"{place}: {spec} returned other data when it was called a second time: {told}. {REPEATABLE}"
+        )
 
 
 def _raw(given: Any, spec: str, place: str, dropped: Collection[str] = ()) -> Raw:

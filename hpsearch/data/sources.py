@@ -22,6 +22,7 @@ from hpsearch.data.raw import Raw, channels_first
 from hpsearch.data.values import pair
 from hpsearch.errors import UserError
 from hpsearch.names import advice
+from hpsearch.repeatable import fixed_generators
 from hpsearch.study import Data
 
 # name → (loader in sklearn.datasets, read as a table with named columns)
@@ -176,7 +177,9 @@ def read(data: Data, base: Path, place: str, code: Code | None = None) -> Raw:
 def _read(data: Data, base: Path, where: str, code: Code | None) -> Raw:
     source = data.source
     if code is not None:
-        raw = read_own(code.load(where), code.spec, where, lambda error: fault(error, code.file), data.drop)
+        with fixed_generators():
+            load = code.load(where)
+        raw = read_own(load, code.spec, where, lambda error: fault(error, code.file), data.drop)
         return raw if raw.table is None else replace(raw, table=mark_missing(raw.table, data.missing))
     kind, _, name = source.partition(":")
     if kind == "sklearn":
