@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow.parquet
 
 from hpsearch.data import preprocess, sources
+from hpsearch.data.arrays import to_array
 from hpsearch.data.missing import mark_missing
 from hpsearch.data.preprocess import ArraySchema, Category, Number, Schema, TableSchema
 from hpsearch.data.sources import ragged
@@ -174,10 +175,13 @@ def _named(x: np.ndarray, schema: TableSchema, place: str) -> pd.DataFrame:
         )
     if x.ndim != 2 or x.shape[1] != len(schema.columns):
         raise UserError(f"{place}: x must be [N, {len(schema.columns)}], one a column, got {list(x.shape)}")
+    if isinstance(x, np.ma.MaskedArray):  # as in a data frame, what it hides is missing
+        x = np.ma.filled(x.astype(np.float64), np.nan)
     return pd.DataFrame(_numeric(x, place), columns=[column.name for column in schema.columns])
 
 
 def _numeric(x: np.ndarray, place: str) -> np.ndarray:
+    x = to_array(x, f"{place}: x")  # a masked array may hide values
     if x.dtype.kind not in "fiub":
         raise UserError(f"{place}: x must hold numbers, got {x.dtype}")
     return x
