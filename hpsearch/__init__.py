@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from hpsearch.errors import InputWarning as InputWarning
     from hpsearch.run import Run
 
 __version__ = "0.1.0"
@@ -63,3 +64,12 @@ def load(export: "str | Path") -> "Any":
         from hpsearch.export import predict
 
         return predict.load(Path(export))
+
+
+def __getattr__(name: str) -> object:
+    """`InputWarning`, which is imported when it is asked for."""
+    if name != "InputWarning":
+        raise AttributeError(f"module 'hpsearch' has no attribute {name!r}")
+    from hpsearch.errors import InputWarning
+
+    return InputWarning

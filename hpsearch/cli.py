@@ -204,7 +204,7 @@ def predict(
     """Predict new data with an export; needs neither Ray nor Optuna nor the training code."""
     from hpsearch.export.predict import predict_file
 
-    predict_file(export, data, out)
+    predict_file(export, data, out, lambda message: print(f"warning: {message}", file=sys.stderr))
     _wrote(out)
 
 

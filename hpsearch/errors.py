@@ -27,6 +27,10 @@ class DamagedError(Exception):
     """A file that we wrote cannot be read back as it was written."""
 
 
+class InputWarning(UserWarning):
+    """The inputs of a prediction are unlike those of training."""
+
+
 def either(values: Iterable[object]) -> str:
     """`a, b or c`."""
     *most, last = (str(value) for value in values)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hpsearch.data import categories
+from hpsearch.data import categories, ranges
+from hpsearch.data.ranges import Range
 from hpsearch.errors import UserError
 from hpsearch.nets.shape import Layout
 
@@ -26,11 +27,14 @@ _OTHER_COLUMN = "name the word in data.missing, or the column in data.categorica
 
 @dataclass(frozen=True)
 class Number:
+    """`seen`: the training values, without the missing ones."""
+
     name: str
     mean: float
     std: float
     fill: float
     flags_missing: bool
+    seen: Range | None = None
 
     @property
     def width(self) -> int:
@@ -101,11 +105,16 @@ class TableSchema:
 
 @dataclass(frozen=True)
 class ArraySchema:
-    """Arrays of one shape; mean and std one a feature (flat) or a channel (first axis), or a single one."""
+    """Arrays of one shape; mean and std one a feature (flat) or a channel (first axis), or a single one.
+
+    `seen`: the training values of each feature or channel. `dtype`: the type of the arrays in training.
+    """
 
     shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    seen: tuple[Range, ...] = ()
+    dtype: str = ""
 
     def shaped(self, x: np.ndarray, place: str) -> np.ndarray:
         """[N, *shape], from that, from flat rows, or from grey images without their channel.
@@ -243,7 +252,8 @@ def _fit_number(series: pd.Series, train: np.ndarray, place: str) -> Number:
     known = values[~np.isnan(values)]
     fill = float(np.median(known)) if len(known) else 0.0
     filled = np.where(np.isnan(values), fill, values)
-    return Number(str(series.name), float(filled.mean()), _spread(filled), fill, len(known) < len(values))
+    seen = ranges.of_values(values)
+    return Number(str(series.name), float(filled.mean()), _spread(filled), fill, len(known) < len(values), seen)
 
 
 def _fit_category(series: pd.Series, train: np.ndarray) -> Category:
@@ -272,8 +282,9 @@ def fit_array(x: np.ndarray, train: np.ndarray, place: str) -> ArraySchema:
             f"{place}: x: {'feature' if x.ndim == 2 else 'channel'} {lost[0]} varies by {std[lost[0]]:.3g} around "
             f"{mean[lost[0]]:.9g}, which is lost in float32, as arrays are trained on; take its offset off first"
         )
+    seen = ranges.of_arrays(x, train, mean, std)
     std = np.where(varies, std, 1.0)
-    return ArraySchema(x.shape[1:], tuple(mean.tolist()), tuple(std.tolist()))
+    return ArraySchema(x.shape[1:], tuple(mean.tolist()), tuple(std.tolist()), seen, str(x.dtype))
 
 
 def _spread(values: np.ndarray) -> float:
@@ -290,11 +301,14 @@ def to_json(schema: Schema) -> dict[str, Any]:
 
 def from_json(value: dict[str, Any]) -> Schema:
     if value["kind"] == "array":
-        return ArraySchema(tuple(value["shape"]), tuple(value["mean"]), tuple(value["std"]))
+        seen, dtype = ranges.all_from_json(value["seen"]), value["dtype"]
+        return ArraySchema(tuple(value["shape"]), tuple(value["mean"]), tuple(value["std"]), seen, dtype)
     columns: list[Column] = []
     for entry in value["columns"]:
         fields: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "kind"
         }
+        if "seen" in fields:
+            fields["seen"] = ranges.from_json(fields["seen"])
         columns.append(Number(**fields) if entry["kind"] == "number" else Category(**fields))
     return TableSchema(tuple(columns))

@@ -4,19 +4,21 @@ import html
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jinja2
 
 from hpsearch.data.dataset import Target
 from hpsearch.data.preprocess import ArraySchema, Column, Number, Schema, TableSchema
+from hpsearch.data.ranges import Range
 from hpsearch.export.preprocessing import input_names, missing_word
 
 _TITLES = {"ensemble": "an ensemble of nets", "student": "a student net", "best": "the best single net"}
 CHOSE = "Validation rows chose the nets, so their figures flatter."
 _FOLDED = "the best trial, a net for each of its folds"
 _MOST_COLUMNS, _MOST_WORDS, _MOST_LETTERS = 100, 12, 80  # of a README; manifest.json has them all
+_MOST_RANGES = 16  # of features or channels
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def inputs(schema: Schema) -> list[dict[str, Any]]:
                 "type": "float32",
                 "shape": [None, *schema.shape],
                 "missing": None,
+                "training": {"dtype": schema.dtype, "ranges": [asdict(seen) for seen in schema.seen]},
             }
         ]
     return [
@@ -67,9 +70,17 @@ def inputs(schema: Schema) -> list[dict[str, Any]]:
             "type": "double" if isinstance(column, Number) else "string",
             "shape": [None, 1],
             "missing": "NaN" if isinstance(column, Number) else missing_word(column),
+            "training": _of_training(column),
         }
         for name, column in zip(names, schema.columns, strict=True)
     ]
+
+
+def _of_training(column: Column) -> dict[str, Any] | None:
+    """The range of a number; of a category how many it has, which preprocess.json names."""
+    if isinstance(column, Number):
+        return None if column.seen is None else asdict(column.seen)
+    return {"categories": len(column.categories)}
 
 
 def plain(value: Any) -> str:
@@ -84,6 +95,7 @@ def readme(card: Card, schema: Schema, target: Target, weights: Sequence[float])
     """The card as Markdown; every value in it has gone through `plain`."""
     entries = inputs(schema)
     columns = schema.columns if isinstance(schema, TableSchema) else ()
+    seen = schema.seen if isinstance(schema, ArraySchema) else ()
     rows = [{**entry, "training": _in_training(column)} for entry, column in zip(entries, columns, strict=False)]
     members = [
         {**member, "weight": weight / sum(weights)} for member, weight in zip(card.members, weights, strict=True)
@@ -97,6 +109,9 @@ def readme(card: Card, schema: Schema, target: Target, weights: Sequence[float])
         columns=rows[:_MOST_COLUMNS],
         columns_left=max(0, len(rows) - _MOST_COLUMNS),
         shape=", ".join(map(str, entries[0]["shape"][1:])),
+        ranges=[_range(seen) for seen in seen[:_MOST_RANGES]],
+        ranges_left=max(0, len(seen) - _MOST_RANGES),
+        axis="feature" if isinstance(schema, ArraySchema) and len(schema.shape) == 1 else "channel",
         members=members,
         metrics=sorted({name for part in card.metrics.values() for name in part}),
     )
@@ -104,10 +119,20 @@ def readme(card: Card, schema: Schema, target: Target, weights: Sequence[float])
 
 def _in_training(column: Column) -> str:
     if isinstance(column, Number):
-        return f"mean {column.mean:.6g}, standard deviation {column.std:.4g}"
+        if column.seen is None:
+            return f"mean {column.mean:.6g}, standard deviation {column.std:.4g}"
+        return _range(column.seen)
     shown = ", ".join(column.categories[:_MOST_WORDS])
     left = len(column.categories) - _MOST_WORDS
     return f"{shown}, and {left} more" if left > 0 else shown
+
+
+def _range(seen: Range) -> str:
+    """The range of a number as the card shows it."""
+    if seen.span == 0:
+        return f"{seen.minimum:.6g} alone"
+    ends = f"{seen.minimum:.6g} to {seen.maximum:.6g}"
+    return f"{ends}, mean {seen.mean:.6g}, standard deviation {seen.std:.4g}"
 
 
 def _figure(value: float | None) -> str:
@@ -177,7 +202,19 @@ A missing number counts as the training median; an unknown category counts as no
 Where a category is a whole number it is written without `.0`, where it is a boolean `true` or `false`.
 {%- else -%}
 One array `x` of shape [N, {{ shape }}], float32, without NaN or infinity.
+{%- if ranges %}
+
+| {{ axis }} | in training |
+|---|---|
+{% for range in ranges -%}
+| {{ loop.index0 }} | {{ range }} |
+{% endfor %}
+{%- if ranges_left %}
+{{ ranges_left }} more are listed in `manifest.json`.
+{% endif %}
 {%- endif %}
+{%- endif %}
+`hpsearch predict` warns where inputs lie far outside these values.
 
 ## Use
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hpsearch.errors import UserError
 
-FORMAT = 2
+FORMAT = 3  # 3: the ranges of the inputs
 NAME = "manifest.json"
 FILES = ("model.onnx", "model.safetensors", "preprocess.json", "README.md")
 _ANEW = "export it again (a run's own is made anew when its study is launched)"
@@ -23,7 +23,7 @@ def read(folder: Path) -> dict[str, Any]:
     """The manifest of an export whose every file has been held against its hash.
 
     Raises:
-        UserError: the folder is not an export, is of a newer format, lacks a file, or has been altered.
+        UserError: the folder is not an export, is of another format, lacks a file, or has been altered.
     """
     path = folder / NAME
     if not path.is_file():
@@ -40,6 +40,8 @@ def read(folder: Path) -> dict[str, Any]:
     body = {key: value for key, value in manifest.items() if key != "seal"}
     if manifest.get("seal") != _seal(body):
         raise UserError(f"{path}: has been altered or damaged; {_ANEW}")
+    if version != FORMAT:
+        raise UserError(f"{path}: is of format {version}, which this hpsearch no longer reads; {_ANEW}")
     for name in FILES:
         if not (folder / name).is_file():
             raise UserError(f"{folder / name}: is missing; {_ANEW}")

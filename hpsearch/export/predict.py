@@ -1,7 +1,8 @@
 """Predicts with an export: onnxruntime runs its graph; no torch, Ray or Optuna, and no code of the export."""
 
 import json
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pandas as pd
 
 from hpsearch.data import preprocess
 from hpsearch.data.preprocess import Schema
-from hpsearch.errors import UserError
+from hpsearch.errors import InputWarning, UserError
 from hpsearch.export import manifest
+from hpsearch.export.input_shift import InputStatistics
 from hpsearch.export.inputs import Source, chunks, feeds
 from hpsearch.export.session import open_session
 from hpsearch.output import check_output, is_stream, real_path, write_output
@@ -41,20 +43,38 @@ class Model:
             `prediction` (class name, or value in the target's units); for classes `probability.<class>`; for
             more than one member `spread`, their standard deviation of that probability or value.
 
+        Warns:
+            InputWarning: X is unlike the training inputs: its range, its categories, or what is missing.
+
         Raises:
             UserError: X cannot be read or does not fit the export's inputs.
         """
-        frame = pd.concat(list(self.frames(X)), ignore_index=True)
+        statistics = self.statistics()
+        frame = pd.concat(list(self.frames(X, statistics)), ignore_index=True)
+        if messages := statistics.messages():
+            warnings.warn("\n".join(messages), InputWarning, stacklevel=2)
         return frame.set_axis(X.index) if isinstance(X, pd.DataFrame) else frame
 
-    def frames(self, X: Source) -> Iterator[pd.DataFrame]:
-        """The predictions in pieces, so that memory stays bounded however long a file is; one at least."""
+    def statistics(self) -> InputStatistics:
+        """Empty statistics of inputs, for `frames` to fill."""
+        entries = self.about["inputs"]
+        names, empties = ([entry[key] for entry in entries] for key in ("input", "missing"))
+        return InputStatistics(self.schema, names, empties)
+
+    def frames(self, X: Source, statistics: InputStatistics | None = None) -> Iterator[pd.DataFrame]:
+        """The predictions in pieces, so that memory stays bounded however long a file is; one at least.
+
+        The inputs of each piece are added to `statistics`.
+        """
         if not isinstance(X, pd.DataFrame | np.ndarray | str | Path):
             raise UserError(f"X: must be a data frame, an array or a path, got {type(X).__name__}")
         names = [entry["input"] for entry in self.about["inputs"]]
         empties = [entry["missing"] for entry in self.about["inputs"]]
         for place, first, chunk in chunks(X, self.schema, self.about["missing"]):
-            yield self._frame(self._run(feeds(chunk, self.schema, names, empties, place, first), len(chunk)))
+            given = feeds(chunk, self.schema, names, empties, place, first)
+            if statistics is not None:
+                statistics.add(given, str(chunk.dtype) if isinstance(chunk, np.ndarray) else "")
+            yield self._frame(self._run(given, len(chunk)))
 
     def _run(self, inputs: dict[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
         if rows == 0:  # not every operator takes an empty batch
@@ -93,11 +113,17 @@ def load(folder: str | Path) -> Model:
     return Model(about, schema, session)
 
 
-def predict_file(folder: str | Path, input_path: str | Path, out_path: str | Path) -> int:
+def predict_file(
+    folder: str | Path,
+    input_path: str | Path,
+    out_path: str | Path,
+    warn: Callable[[str], None] = lambda message: None,
+) -> int:
     """Predicts a file into a CSV, and returns the number of rows.
 
     A CSV or Parquet file is read in pieces, so a long one needs no more memory than a short one. A regular file is
-    written whole or not at all; `-`, a pipe or a terminal gets the rows as they are predicted.
+    written whole or not at all; `-`, a pipe or a terminal gets the rows as they are predicted. `warn` gets a message
+    for each way in which the inputs are unlike those of training, after the last row.
 
     Raises:
         UserError: the export, the input or the place of the output is not as it must be.
@@ -108,14 +134,17 @@ def predict_file(folder: str | Path, input_path: str | Path, out_path: str | Pat
     if not is_stream(out):
         _refuse_place(out, Path(folder), source)
     model, rows = load(folder), 0
+    statistics = model.statistics()
 
     def lines() -> Iterator[str]:
         nonlocal rows
-        for frame in model.frames(source):
+        for frame in model.frames(source, statistics):
             yield frame.to_csv(header=rows == 0, index=False, lineterminator="\n")
             rows += len(frame)
 
     write_output(out, lines())
+    for message in statistics.messages():
+        warn(f"{input_path}: {message}")
     return rows
 
 

@@ -105,6 +105,33 @@ def test_a_newer_format_is_refused(array_export: Path, tmp_path: Path) -> None:
         load(tmp_path / "nowhere")
 
 
+def test_an_older_format_is_refused(array_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(shutil.copytree(array_export, tmp_path / "export"))
+    monkeypatch.setattr(manifest, "FORMAT", manifest.FORMAT - 1)
+    about = json.loads((folder / "manifest.json").read_text())
+    body = {key: value for key, value in about.items() if key not in ("format", "files", "seal")}
+    (folder / "manifest.json").write_text(json.dumps(manifest.sealed(body, folder)))
+    monkeypatch.undo()
+    with pytest.raises(
+        UserError, match=rf"format {manifest.FORMAT - 1}, which .* no longer reads; export it again"
+    ):
+        load(folder)
+
+
+def test_an_export_keeps_the_ranges_of_its_inputs(
+    table_export: Path, array_export: Path, array_case: Case
+) -> None:
+    entries = {e["column"]: e for e in json.loads((table_export / "manifest.json").read_text())["inputs"]}
+    assert entries["new\nline"]["training"]["maximum"] == 3.0
+    assert entries["<script>"]["training"] == {"categories": 2}
+    assert "3 alone" in (table_export / "README.md").read_text()
+    (entry,) = json.loads((array_export / "manifest.json").read_text())["inputs"]
+    x = np.asarray(array_case.data)[:15]
+    assert entry["training"]["dtype"] == "float32"
+    assert [one["maximum"] for one in entry["training"]["ranges"]] == x.max((0, 2, 3)).tolist()
+    assert f"| 1 | {x[:, 1].min():.6g} to {x[:, 1].max():.6g}, mean " in (array_export / "README.md").read_text()
+
+
 def test_an_export_replaces_an_old_one(ready: None, table_case: Case, array_export: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(array_export, tmp_path / "deep" / "export"))
     bundle.write(folder, *table_case[:4], make_card(3))

@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +14,10 @@ import pytest
 from export_cases import Case, reference
 from torch import nn
 
+from hpsearch.cli import main
 from hpsearch.data.dataset import Target
 from hpsearch.data.preprocess import Category, Number, TableSchema
-from hpsearch.errors import UserError
+from hpsearch.errors import InputWarning, UserError
 from hpsearch.export import bundle, inputs
 from hpsearch.export.predict import Model, load, predict_file
 
@@ -332,3 +335,36 @@ def test_a_link_into_the_export_is_not_followed(array_export: Path, array_case: 
     with pytest.raises(UserError, match="lies in the export"):
         predict_file(tmp_path / "export", tmp_path / "in.npz", tmp_path / "out.csv")
     load(tmp_path / "export")
+
+
+def test_inputs_of_another_scale_warn_in_python(arrays: Model, array_case: Case) -> None:
+    x = np.asarray(array_case.data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sound = arrays.predict(x)
+    with pytest.warns(InputWarning, match=r"x, channel 0: training had .* 255 times the training values") as told:
+        arrays.predict(255 * x)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    pd.testing.assert_frame_equal(arrays.predict(x), sound)
+
+
+def test_the_command_warns_and_writes_all_the_same(
+    table_export: Path, table_case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    other = table_case.data.assign(x=table_case.data["x"] / 1000, value_=None)
+    other.to_csv(tmp_path / "in.csv", index=False, na_rep="?")
+    words = ["predict", str(table_export), str(tmp_path / "in.csv"), "--out", str(tmp_path / "out.csv")]
+    monkeypatch.setattr("sys.argv", ["hpsearch", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert (ended.value.code or 0, out) == (0, f"wrote {tmp_path / 'out.csv'}\n")
+    told = [line.removeprefix(f"warning: {tmp_path / 'in.csv'}: ") for line in err.splitlines()]
+    assert told[0].startswith("x: training had values from 1.7e+09 to 1.7e+09")
+    assert (
+        told[1] == "colour|`x`: 4 of 60 rows have a category that training never had ('unknown', 'red ', 'RED', …)"
+    )
+    assert told[2].startswith("value in ") and "value_ in 60 of 60 rows" in told[2]
+    assert len(told) == 3
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 60
