@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hpsearch.pack.examples import Batch
 from hpsearch.pack.train import Pack
+from hpsearch.recipe import tail
 from hpsearch.recipe.bench import Bench
 from hpsearch.recipe.verdict import Finding, judged, skipped, some
 from hpsearch.tricks.losses import LOSSES, PLAIN, Targets, at_zero, class_weight, prior
@@ -31,12 +32,15 @@ def zeroed(bench: Bench) -> Finding:
             "outputs of any size: the loss itself applies the softmax",
             "the net ends in a softmax, and the loss applies another: give its last layer's outputs as they are",
         )
+    limited = tail.nonlinear(bench)
+    if limited is not None:
+        return limited
     if bench.last(bench.net()) is None:
         return skipped("the net has no last linear layer to set to zero")
     rows = list(_losses(bench))
     parts = [rows] if bench.is_full else [[row] for row in rows]  # large nets one at a time
     found = [_with_last_at_zero(bench, part) for part in parts]
-    outputs_KNC = torch.cat([outputs for outputs, _ in found])
+    outputs_KNC = _as_read(bench, torch.cat([outputs for outputs, _ in found]))
     if outputs_KNC.any() and torch.equal(outputs_KNC, outputs_KNC[:, :1].expand_as(outputs_KNC)):
         return judged(
             True,
@@ -123,6 +127,14 @@ def _with_last_at_zero(bench: Bench, rows: Sequence[Mapping[str, Any]]) -> tuple
         last.bias.data.zero_()
     outputs_KNC = bench.outputs(pack)
     return outputs_KNC, _of_outputs(bench, pack, outputs_KNC)
+
+
+def _as_read(bench: Bench, outputs_KNC: Tensor) -> Tensor:
+    """Outputs as the loss reads them: a softmax takes no notice of what is added to all of them."""
+    if tail.kinds(bench) != ["softmax"]:
+        return outputs_KNC
+    apart_KNC = outputs_KNC - outputs_KNC.mean(-1, keepdim=True)
+    return torch.where(apart_KNC.abs() <= _ROUNDING * outputs_KNC.abs(), 0.0, apart_KNC)
 
 
 def _losses(bench: Bench) -> Iterator[dict[str, Any]]:
