@@ -23,6 +23,7 @@ from hpsearch.knobs import of_net
 from hpsearch.metrics import PROPER
 from hpsearch.nets.build import NETS, Net
 from hpsearch.pack import fused
+from hpsearch.pack.checkpoint import RowState
 from hpsearch.pack.first import first_net, last_linear
 from hpsearch.pack.forward import PREDICT
 from hpsearch.pack.front import front_of
@@ -218,6 +219,14 @@ class Bench:
         every = max(epochs // _LOOKS, 1)
         watch = _Watch(self.pack([{**row, "epochs": epochs} for row in rows], arrays, every), epochs, every)
         return watch.run()
+
+    def trained_folds(self, row: Mapping[str, Any], arrays: Arrays) -> list[RowState]:
+        """The states of one row trained on cross-validated arrays, one a fold, in about a long run's steps."""
+        per_epoch = max(len(arrays.train.y) // int((self.params | dict(row))["batch_size"]), 1)
+        epochs = max(math.ceil(self.longer_steps / per_epoch), 2)
+        pack = self.pack([{**row, "epochs": epochs}], arrays, max(epochs // _LOOKS, 1))
+        pack.train()
+        return pack.done
 
     @cached_property
     def baseline(self) -> Run:

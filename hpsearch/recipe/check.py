@@ -64,7 +64,7 @@ CHECKS: dict[str, Check] = {
     "D2.extra": Check("data", duplicates.extra),
     "D2.conflicts": Check("data", duplicates.conflicts),
     "D2.near": Check("data", duplicates.near),
-    "D2.labels": Check("data", labels.labels),
+    "D2.labels": Check("net", labels.labels),
     "R1": Check("net", repeat.same_seed),
     "R2": Check("net", plain.trains),
     "R2.frozen": Check("net", plain.all_weights_move),

@@ -1,87 +1,110 @@
 """D2.labels: rows whose label is probably wrong."""
 
-import warnings
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 
-from hpsearch.recipe.duplicates import fewer
+from hpsearch.data.dataset import Arrays
+from hpsearch.data.folds import cross_validated
+from hpsearch.recipe.bench import RATES, Bench
 from hpsearch.recipe.verdict import Finding, judged, percent, skipped
-from hpsearch.recipe.view import View
 
-_MOST = 5000  # rows
+_FOLDS = 5
+_FEWEST = 5  # rows of a class
 _MANY = 0.01
 _SURE = 0.1  # a label less probable than this is doubted
-_FEWEST = 5  # rows of a class
-_TREES = 600  # of all classes together, at most 60 of one
-_CATEGORIES = 250  # that boosting tells apart
+_LIKELY = 0.7  # and another one must be as probable as this
+_PLAIN_ERRORS = (
+    2.0  # for each suspect row at most: where the net errs more often without being sure, classes overlap
+)
 
 
-def labels(view: View) -> Finding:
-    """D2.labels: confident learning on five folds (Northcutt, Jiang & Chuang 2021, arXiv 1911.00068).
+def labels(bench: Bench) -> Finding:
+    """D2.labels: confident learning (Northcutt, Jiang & Chuang 2021, arXiv 1911.00068) with the study's own net.
 
-    A row is suspect where another class has a probability as high as that class has, on average, on its own rows,
-    and its own label is thought improbable. Gradient boosting gives the probabilities, of more than 60 classes a
-    random forest; of arrays and images logistic regression. The test part is left alone.
+    Five folds of the training and validation rows are predicted by the baseline trained on the others. A row is
+    suspect where another class has a probability as high as that class has, on average, on its own rows, and its
+    own label is thought improbable. Where the net errs on many more rows without being sure, the check is skipped:
+    classes that overlap give errors near their border, and wrong labels lie anywhere. The test part is left alone.
     """
-    if not view.is_classification:
+    if not bench.is_classification:
         return skipped("for classes")
-    rng = np.random.default_rng(0)
-    places = np.concatenate([view.part["train"], view.part["validation"]])
-    places = np.sort(rng.choice(places, _MOST, replace=False)) if len(places) > _MOST else places
-    places = places[np.bincount(view.y[places])[view.y[places]] >= _FEWEST]
-    classes, y = np.unique(view.y[places], return_inverse=True)
-    if len(classes) < 2:
+    arrays = _judged(bench.arrays)
+    if arrays is None:
         return skipped("fewer than two classes have enough rows for cross-validation")
-    probability = _out_of_fold(view, places, y)
+    found = _out_of_fold(bench, arrays)
+    if isinstance(found, str):
+        return skipped(f"the net cannot be trained on parts of the data: {found}")
+    probability, y = calibrated(found, arrays.train.y), arrays.train.y
+    wrong = probability.argmax(1) != y
     suspect = suspects(probability, y)
-    order = suspect[np.argsort(probability[suspect, y[suspect]])]
-    low = float(stats.binomtest(len(order), len(y)).proportion_ci().low)
+    suspect = suspect[probability[suspect].max(1) >= _LIKELY]
+    suspect = suspect[np.argsort(probability[suspect, y[suspect]])]
+    plain = int(wrong.sum()) - len(suspect)
+    told = f"{len(suspect)} of {len(y)} rows ({percent(len(suspect) / len(y))}) look mislabelled{bench.of}"
+    right = f"out of fold the net has {percent(1 - float(wrong.mean()))} right"
+    low = float(stats.binomtest(len(suspect), len(y)).proportion_ci().low)
+    if low > _MANY and plain > _PLAIN_ERRORS * len(suspect):
+        return skipped(
+            f"the net is not good enough to judge labels: {right}, and errs on {plain} rows without being sure"
+        )
     return judged(
         False,
         low > _MANY,
-        f"{len(order)} of {len(y)} rows ({percent(len(order) / len(y))}) look mislabelled{view.of}",
+        f"{told}; {right}",
         f"at most {percent(_MANY)}, beyond chance",
         "look at these rows, the first are the surest; where the labels are right the classes overlap, and "
-        "more or "
-        "better features would tell them apart",
-        view.sources(places[order]),
+        "more or better features would tell them apart",
+        arrays.train.index[suspect],
     )
 
 
 def suspects(probability_NC: np.ndarray, y_N: np.ndarray) -> np.ndarray:
     """Places whose label is probably another one."""
     classes = probability_NC.shape[1]
-    usual_C = np.array([probability_NC[y_N == c, c].mean() for c in range(classes)])
+    own_N = probability_NC[np.arange(len(y_N)), y_N]
+    usual_C = np.array([own_N[y_N == c].mean() if (y_N == c).any() else np.inf for c in range(classes)])
     sure_NC = probability_NC >= usual_C
     likeliest_N = np.where(sure_NC, probability_NC, -1).argmax(1)
-    own_N = probability_NC[np.arange(len(y_N)), y_N]
     return np.flatnonzero(sure_NC.any(1) & (likeliest_N != y_N) & (own_N < _SURE))
 
 
-def _out_of_fold(view: View, places: np.ndarray, y: np.ndarray) -> np.ndarray:
-    splitter = StratifiedKFold(_FEWEST, shuffle=True, random_state=0)
-    if view.source is None:
-        words = [not f.is_number for f in view.features]
-        columns = [f.values if f.is_number else np.minimum(f.codes, _CATEGORIES) for f in view.features]
-        x = np.stack(columns, axis=1).astype(np.float64)[places]
-        x[:, words] = np.where(x[:, words] < 0, np.nan, x[:, words])
-        trees = min(60, _TREES // (y.max() + 1))
-        if trees < 10:  # a forest's trees are of all classes at once
-            trees = max(20, 10_000 // (y.max() + 1))  # each leaf has a number for each class
-            net = RandomForestClassifier(min(trees, 100), min_samples_leaf=3, random_state=0)
-        else:
-            net = HistGradientBoostingClassifier(
-                max_iter=trees, categorical_features=words, early_stopping=False, random_state=0
-            )
-    else:
-        x = fewer(view.flat(places), len(places))
-        net = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return np.asarray(cross_val_predict(net, x, y, cv=splitter, method="predict_proba"))
+def calibrated(log_probability_NC: np.ndarray, y_N: np.ndarray) -> np.ndarray:
+    """Probabilities at the temperature that fits these rows best (Guo et al. 2017, arXiv 1706.04599)."""
+
+    def loss(log_temperature: float) -> float:
+        scaled = log_softmax(log_probability_NC / np.exp(log_temperature), axis=1)
+        return float(-scaled[np.arange(len(y_N)), y_N].mean())
+
+    best = float(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x)
+    return np.asarray(np.exp(log_softmax(log_probability_NC / np.exp(best), axis=1)))
+
+
+def _judged(arrays: Arrays) -> Arrays | None:
+    """The training and validation rows in folds, without classes of few rows; None where too few are left."""
+    if len(arrays.train.y) + len(arrays.validation.y) < 2 * _FOLDS:
+        return None
+    count = np.bincount(np.concatenate([arrays.train.y, arrays.validation.y]))
+    train, held = (part.at(np.flatnonzero(count[part.y] >= _FEWEST)) for part in (arrays.train, arrays.validation))
+    if (count >= _FEWEST).sum() < 2:
+        return None
+    return cross_validated(replace(arrays, train=train, validation=held), _FOLDS, 0)
+
+
+def _out_of_fold(bench: Bench, arrays: Arrays) -> np.ndarray | str:
+    """Log-probabilities [N, C] of each row by the net that did not train on it, or why there are none."""
+    runs = bench.longer.scores.reshape(len(RATES), -1).mean(1)
+    rate = RATES[int(np.nan_to_num(runs, nan=np.inf).argmin())]
+    states = bench.trained_folds({"lr": rate}, arrays)
+    failure = next((state.record.failure for state in states if state.record.failure), None)
+    if failure is not None:
+        return failure
+    assert arrays.folds is not None
+    found = np.full((len(arrays.train.y), bench.target.outputs), np.nan)
+    for state in states:
+        predicted = state.tensors["best.prediction"].double().numpy()
+        found[arrays.folds == state.record.fold] = predicted
+    return found if np.isfinite(found).all() else "a prediction is not finite"

@@ -59,6 +59,30 @@ class SoftplusAtTheEnd(Sound):
         return functional.softplus(super().forward(x))
 
 
+class ReluAtTheEnd(Sound):
+    def forward(self, x):
+        return super().forward(x).relu()
+
+
+class TanhAtTheEnd(Sound):
+    def forward(self, x):
+        return super().forward(x).tanh()
+
+
+class LogSoftmaxAtTheEnd(Sound):
+    """Sound: the softmax of the loss takes no notice of it."""
+
+    def forward(self, x):
+        return super().forward(x).log_softmax(-1)
+
+
+class SoftCapped(Sound):
+    """Sound: outputs up to 30."""
+
+    def forward(self, x):
+        return 30 * (super().forward(x) / 30).tanh()
+
+
 class SoftmaxTwice(Sound):
     def forward(self, x):
         return super().forward(x).softmax(-1)

@@ -47,6 +47,13 @@ def tiny(rng: np.random.Generator) -> pd.DataFrame:
     return blobs(rng, 40)
 
 
+def overlapping(rng: np.random.Generator) -> pd.DataFrame:
+    """Answers that chance decides in a quarter of the rows."""
+    x = rng.normal(size=(600, 5))
+    chance = 1 / (1 + np.exp(-x @ np.array([1.2, -0.8, 0.5, 0.0, 0.0])))
+    return pd.DataFrame(x, columns=list("abcde")).assign(y=np.where(rng.random(600) < chance, "good", "bad"))
+
+
 SOUND = [
     Fault("a table of classes", "", blobs),
     Fault("a table of values", "", values),
@@ -66,4 +73,7 @@ SOUND = [
     Fault("a net of residual branches", "", values, net="SoundResidual"),
     Fault("a rare class of two", "", rare, {"params": {"batch_size": 16}}),
     Fault("a wide and deep net", "", blobs, net="WideAndDeep"),
+    Fault("a log-softmax at the end", "", blobs, net="LogSoftmaxAtTheEnd"),
+    Fault("soft-capped outputs", "", blobs, net="SoftCapped"),
+    Fault("classes that overlap", "", overlapping),
 ]
