@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 from scipy import stats
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax
 
 from hpsearch.data.dataset import Arrays
 from hpsearch.data.folds import cross_validated
@@ -17,6 +17,7 @@ _FEWEST = 5  # rows of a class
 _MANY = 0.01
 _SURE = 0.1  # a label less probable than this is doubted
 _LIKELY = 0.7  # and another one must be as probable as this
+_STARTS = ((0.0, -5.0), (0.0, -2.0), (-0.7, -2.0))  # logarithm of the temperature, logit of the share
 _PLAIN_ERRORS = (
     2.0  # for each suspect row at most: where the net errs more often without being sure, classes overlap
 )
@@ -73,14 +74,21 @@ def suspects(probability_NC: np.ndarray, y_N: np.ndarray) -> np.ndarray:
 
 
 def calibrated(log_probability_NC: np.ndarray, y_N: np.ndarray) -> np.ndarray:
-    """Probabilities at the temperature that fits these rows best (Guo et al. 2017, arXiv 1706.04599)."""
+    """Probabilities [N, C] of the classes, apart from a share of labels that are any class.
 
-    def loss(log_temperature: float) -> float:
-        scaled = log_softmax(log_probability_NC / np.exp(log_temperature), axis=1)
-        return float(-scaled[np.arange(len(y_N)), y_N].mean())
+    Temperature (Guo et al. 2017, arXiv 1706.04599) and share are those under which these labels are likeliest. A
+    temperature alone would take wrong labels for doubts of the net about every row.
+    """
+    rows, classes = np.arange(len(y_N)), log_probability_NC.shape[1]
 
-    best = float(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x)
-    return np.asarray(np.exp(log_softmax(log_probability_NC / np.exp(best), axis=1)))
+    def loss(log_temperature_and_share: np.ndarray) -> float:
+        log_temperature, share = log_temperature_and_share[0], expit(log_temperature_and_share[1])
+        own_N = np.exp(log_softmax(log_probability_NC / np.exp(log_temperature), axis=1)[rows, y_N])
+        return float(-np.log((1 - share) * own_N + share / classes).mean())
+
+    runs = [minimize(loss, start, method="Nelder-Mead") for start in _STARTS]
+    best = min(runs, key=lambda run: float(run.fun)).x
+    return np.asarray(np.exp(log_softmax(log_probability_NC / np.exp(best[0]), axis=1)))
 
 
 def _judged(arrays: Arrays) -> Arrays | None:
