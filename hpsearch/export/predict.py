@@ -122,8 +122,8 @@ def predict_file(
     """Predicts a file into a CSV, and returns the number of rows.
 
     A CSV or Parquet file is read in pieces, so a long one needs no more memory than a short one. A regular file is
-    written whole or not at all; `-`, a pipe or a terminal gets the rows as they are predicted. `warn` gets a message
-    for each way in which the inputs are unlike those of training, after the last row.
+    written whole or not at all; `-`, a pipe or a terminal gets the rows as they are predicted. After the last row
+    `warn` gets a message for each way in which the inputs are unlike those of training.
 
     Raises:
         UserError: the export, the input or the place of the output is not as it must be.
