@@ -110,6 +110,8 @@ def _refuse_large(shape: Sequence[int], bytes_each: int, what: str) -> None:
 def _picture(value: Any, what: str) -> np.ndarray:
     from hpsearch.data.picture import as_seen
 
+    if value.mode[0] in "IF":  # more than 8 bits, which an array keeps
+        return np.asarray(value)[None]
     return as_seen(value, None, what).pixels
 
 

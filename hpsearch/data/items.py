@@ -8,7 +8,8 @@ import numpy as np
 from hpsearch.data.arrays import to_array
 from hpsearch.errors import UserError
 
-AUGMENTATION = ("shift", "flip", "rotation", "scale", "erasing", "brightness", "contrast", "noise")
+AUGMENTATION = ("shift", "flip", "rotation", "scale", "erasing", "brightness", "contrast", "noise")  # of images
+OTHERWISE = ("noise", "mixup")
 _TWICE = 64  # items that are read again: a change with a chance of 0.1 escapes all of them once in 800 times
 _PAIRS = "its items must be pairs (x, y)"
 
@@ -87,6 +88,7 @@ def _target(value: Any, i: int, what: str) -> Any:
 
 def _refuse_changing(given: Any, x: np.ndarray, y: list[Any], what: str) -> None:
     """Read some items again, in another order than before."""
+    names = AUGMENTATION if x.ndim in (3, 4) else OTHERWISE
     for i in np.unique(np.linspace(0, len(y) - 1, min(_TWICE, len(y))).astype(int))[::-1].tolist():
         one, target = _item(given, i, what)
         part = None if _same(one, x[i]) else "input"
@@ -96,7 +98,7 @@ def _refuse_changing(given: Any, x: np.ndarray, y: list[Any], what: str) -> None
                 f"{what} gave a Dataset whose items differ from read to read: item {i} has another {part} when it "
                 "is read again, by a random transform, or because reading changes what is stored. Training would "
                 "be frozen to one random draw, and no later launch could recognise the data. Leave random "
-                f"transforms out of it; augmentation is parameters of the study ({', '.join(AUGMENTATION)})"
+                f"transforms out of it; augmentation is parameters of the study ({', '.join(names)})"
             )
 
 

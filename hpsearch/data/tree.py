@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ _LITTER = (
     "system volume information", "found.[0-9][0-9][0-9]", "network trash folder", "temporary items",
     "__pycache__", "*~", "~$*",
 )  # fmt: skip
+_IS_LITTER = re.compile("|".join(map(fnmatch.translate, _LITTER)))
 _SHOWN = 4
 
 
@@ -38,7 +40,7 @@ class Tree:
 
 def is_litter(name: str) -> bool:
     """Whether a name is hidden, or one that an operating system, a file server or an editor leaves behind."""
-    return any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in _LITTER)
+    return _IS_LITTER.match(name.lower()) is not None
 
 
 def tree(folder: Path, place: str) -> Tree:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDataset, random_split
 
-from hpsearch.data.items import AUGMENTATION
+from hpsearch.data.items import AUGMENTATION, OTHERWISE
 from hpsearch.data.own import read_own
 from hpsearch.data.raw import Raw
 from hpsearch.data.sketch import difference, sketch
@@ -100,7 +100,10 @@ def test_items_that_differ_from_read_to_read_are_refused(name: str) -> None:
 
 
 def test_the_augmentation_that_is_named_exists() -> None:
-    assert set(AUGMENTATION) <= set(KNOBS)
+    for kind, names in (("images", AUGMENTATION), ("arrays", OTHERWISE)):
+        assert all(kind in (KNOBS[name].of or (kind,)) for name in names)
+    with pytest.raises(UserError, match=r"augmentation is parameters of the study \(noise, mixup\)"):
+        read(lambda: Items(lambda i: (np.random.rand(5), 0)))
 
 
 def by_the_place(i: int) -> Any:

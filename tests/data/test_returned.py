@@ -234,6 +234,13 @@ def test_pictures_of_pillow_are_read_as_files_are() -> None:
     assert raw.x[:, 0, 0, 0].tolist() == list(range(N))
 
 
+def test_pictures_of_16_bits_keep_them() -> None:
+    pictures = [Image.fromarray(np.full((4, 4), 300 * i, dtype=np.uint16)) for i in range(N)]
+    raw = read((pictures, Y))
+    assert raw.x is not None
+    assert raw.x[:, 0, 0, 0].tolist() == list(range(0, 300 * N, 300))
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_quantised_tensors_are_their_numbers() -> None:
     raw = read((torch.quantize_per_tensor(torch.tensor(X).float(), 0.5, 0, torch.quint8), Y))
