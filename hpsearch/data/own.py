@@ -4,7 +4,7 @@ import contextlib
 import io
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -169,7 +169,7 @@ def _pair(given: Any, what: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...
     """x and y as arrays, from a pair of things like arrays or from a Dataset; and notes on how they were read."""
     if isinstance(given, tuple | list) and len(given) == 2:
         x, y = given
-        _refuse_two_tables(x, y, what)
+        _refuse_two_parts(x, y, what)
         return pair(x, y, what)
     if isinstance(given, tuple) and not all(isinstance(one, tuple | list) and len(one) == 2 for one in given):
         raise UserError(f"{what} gave {len(given)} things; {_FORMS}")
@@ -199,9 +199,21 @@ def _has_items(given: Any) -> bool:
     return not array and hasattr(given, "__getitem__") and hasattr(given, "__len__")
 
 
-def _refuse_two_tables(x: Any, y: Any, what: str) -> None:
-    both = isinstance(x, pd.DataFrame) and isinstance(y, pd.DataFrame)
-    if both and x.shape[1] == y.shape[1] > 1 and list(x.columns) == list(y.columns):
-        raise UserError(
-            f"{what} gave two DataFrames of the same columns; give a mapping of train and test to them"
-        )
+def _refuse_two_parts(x: Any, y: Any, what: str) -> None:
+    """Two parts of the data, such as training and test, are no inputs and targets."""
+    frames = isinstance(x, pd.DataFrame) and isinstance(y, pd.DataFrame) and y.shape[1] > 1
+    told = {
+        "DataFrames of the same columns": frames and list(x.columns) == list(y.columns),
+        "Datasets": _is_dataset(x) and _is_dataset(y),
+        "pairs": all(isinstance(part, tuple) and len(part) == 2 and hasattr(part[0], "shape") for part in (x, y)),
+    }
+    for name, found in told.items():
+        if found:
+            raise UserError(f"{what} gave two {name}; give a mapping of train and test to them")
+
+
+def _is_dataset(value: Any) -> bool:
+    array = isinstance(value, Sequence | Mapping | pd.DataFrame | pd.api.extensions.ExtensionArray) or is_arrow(
+        value
+    )
+    return not array and not hasattr(value, "__array__") and _has_items(value)

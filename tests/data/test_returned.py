@@ -429,10 +429,6 @@ TABLES_REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "names twice": (pd.DataFrame(X, columns=["y", "y"]), "a DataFrame with the column 'y' twice"),
     "names alike": (pd.DataFrame(X, columns=[1, "1"]), "a DataFrame with the column '1' twice"),
-    "two tables": (
-        (table(), table()),
-        "gave two DataFrames of the same columns; give a mapping of train and test",
-    ),
 }
 
 
@@ -492,6 +488,19 @@ def test_what_is_no_data_is_refused(name: str) -> None:
     with pytest.raises(UserError) as caught:
         read(given)
     assert f"s: data.source: my:load {said}" in str(caught.value)
+
+
+TWO_PARTS: dict[str, tuple[Any, Any]] = {
+    "DataFrames of the same columns": (table(), table()),
+    "Datasets": (torch.utils.data.TensorDataset(torch.tensor(X)), torch.utils.data.TensorDataset(torch.tensor(X))),
+    "pairs": ((X, Y), (X[:9], Y[:9])),
+}
+
+
+@pytest.mark.parametrize("name", TWO_PARTS)
+def test_two_parts_are_no_inputs_and_targets(name: str) -> None:
+    with pytest.raises(UserError, match=f"gave two {name}; give a mapping of train and test to them"):
+        read(TWO_PARTS[name])
 
 
 def test_a_list_of_pairs_is_a_dataset() -> None:

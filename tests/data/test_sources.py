@@ -98,6 +98,20 @@ def test_an_npz_without_targets_can_be_read_for_prediction(tmp_path: Path) -> No
     assert y is None
 
 
+@pytest.mark.parametrize(
+    ("y", "told"),
+    [
+        (np.array([b"a", b"b"] * 3), ("y: bytes, read as UTF-8 words",)),
+        (np.array(list("ababab"))[:, None], ("y: [6, 1], taken as [6]",)),
+    ],
+)
+def test_an_npz_goes_by_the_rules_of_loaders(tmp_path: Path, y: np.ndarray, told: tuple[str, ...]) -> None:
+    npz(tmp_path, x=X, y=y)
+    raw = read(Data(source="a.npz"), tmp_path, "s.yaml")
+    assert raw.y is not None
+    assert (raw.y.tolist(), raw.notes) == (list("ababab"), told)
+
+
 class Bomb:
     """Makes a file when it is unpickled."""
 
@@ -129,6 +143,10 @@ def test_pickled_objects_are_refused_and_run_nothing(tmp_path: Path, where: str)
         ({"x": Y, "y": Y}, r"x must be numbers, one row an example, got int64 \[6\]"),
         ({"x": X.astype(str), "y": Y}, "x must be numbers"),
         ({"x": X * 1j, "y": Y}, "x holds complex numbers"),
+        ({"x": X, "y": np.eye(2)[Y]}, "which is one-hot; give the classes"),
+        ({"x": X, "y": Y * 1j}, "y holds complex numbers"),
+        ({"x": X, "y": Y.astype("M8[D]")}, "y holds points of time"),
+        ({"x": np.zeros(6, dtype=[("a", float)]), "y": Y}, r"x holds records of several fields \(a\)"),
         ({"x": X[:0], "y": Y[:0]}, "no rows|x must"),
         ({"x": X[:, :0], "y": Y}, "x must"),
     ],
