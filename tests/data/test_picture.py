@@ -142,7 +142,7 @@ def test_a_picture_with_damaged_exif_stays_as_it_is(exif: bytes, tmp_path: Path)
 
 
 @given(exif=st.binary(max_size=60), turn=st.one_of(st.none(), st.binary(max_size=8), st.text(max_size=4)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_no_exif_data_stop_the_reading(exif: bytes, turn: Any) -> None:
     image = COLOUR.copy()
     image.info["exif"] = b"Exif\0\0" + exif
