@@ -140,10 +140,16 @@ def enter(folder: Folder, prepared: Prepared, tell: Tell, launched: Mapping[str,
             "fixed": _fixed(prepared.study),
             "code": _code(prepared),
             **({} if launched is None else {"launched": dict(launched)}),
-            "sketch": None if prepared.dataset.raw is None else sketch(prepared.dataset.raw),
+            **_sketched(prepared),
         },
     )
     write_text(folder.study, dump_study(prepared.study))  # last: a folder that has it has begun
+
+
+def _sketched(prepared: Prepared) -> dict[str, Any]:
+    """What tells how a loader's data differ at a later launch; files have no need of it."""
+    raw = prepared.dataset.raw
+    return {"sketch": sketch(raw)} if raw is not None and names_code(prepared.study.data.source) else {}
 
 
 def home(folder: Folder) -> Path:
