@@ -98,7 +98,7 @@ def as_seen(image: Image.Image, size: int | None, what: str, frames: int = 1, ra
         raise UserError(f"{what} has {told}; give 8 bits a channel, or arrays by a loader")
     pixels = np.asarray(flat)
     if ";16" in raw and deepest is None:
-        deepest = int(pixels.max()) * 257
+        deepest = _brightest(image) * 257
     if size is not None and flat.size != (size, size):
         pixels = np.asarray(flat.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0))
     pixels = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
@@ -175,6 +175,11 @@ def _from_16_bits(image: Image.Image, source: Image.Image) -> tuple[Image.Image,
     if isinstance(hidden, int):
         values = np.where(values == hidden, _FULL, values)
     return Image.fromarray(np.rint(values / 257).astype(np.uint8)), deepest
+
+
+def _brightest(image: Image.Image) -> int:
+    """The largest value of any colour, whatever shows through it."""
+    return max(int(np.asarray(image.getchannel(band)).max()) for band in image.getbands() if band != "A")
 
 
 def _raw_mode(opened: Image.Image) -> str:

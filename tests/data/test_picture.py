@@ -227,9 +227,9 @@ def test_16_bits_are_scaled_to_8(channels: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "tif"])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_12_bits_in_16_are_known_by_what_they_use(channels: int, kind: str, tmp_path: Path) -> None:
-    if (channels, kind) == (3, "tif"):
+    if channels > 1 and kind == "tif":
         return  # Pillow does not write it
     if kind == "png":
         png_of_16_bits(tmp_path / "a.png", np.full((5, 6, channels), 4095))
