@@ -271,7 +271,7 @@ def test_sketches_say_what_differs() -> None:
 
 # --- a run that goes on -----------------------------------------------------------------------------------------
 
-STUDY = "name: s\ndata: {source: 'my_data:load'}\nparams: {batch_size: 8}\n"
+STUDY = "name: s\ndata: {source: 'drawn_rows:load'}\nparams: {batch_size: 8}\n"
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_a_resume_names_the_loader_whose_data_differ(
 
     monkeypatch.setattr("sys.dont_write_bytecode", True)
     monkeypatch.setattr("hpsearch.data.own._QUICK_S", 0.0)
-    (tmp_path / "my_data.py").write_text(
+    (tmp_path / "drawn_rows.py").write_text(
         f"import numpy as np\n\ndef load():\n    return {body}, np.arange(60) % 2\n"
     )
     (tmp_path / "s.yaml").write_text(STUDY)
@@ -300,7 +300,9 @@ def test_a_resume_names_the_loader_whose_data_differ(
     if said is None:
         begun.refuse_changed(folder, prepare(tmp_path / "s.yaml"), None)
         return
-    with pytest.raises(UserError, match="my_data:load returned other data than at the first launch: ") as caught:
+    with pytest.raises(
+        UserError, match="drawn_rows:load returned other data than at the first launch: "
+    ) as caught:
         begun.refuse_changed(folder, prepare(tmp_path / "s.yaml"), None)
     assert said in str(caught.value)
     assert "belongs to another study" not in str(caught.value)
