@@ -12,28 +12,28 @@ from hpsearch.data.folds import cross_validated
 from hpsearch.recipe.bench import RATES, Bench
 from hpsearch.recipe.verdict import Finding, judged, percent, skipped
 
-_FOLDS = 5
+_FOLDS, _FOLDS_OF_LARGE = 5, 3  # of a net whose runs are cut
 _FEWEST = 5  # rows of a class
 _MANY = 0.01
 _SURE = 0.1  # a label less probable than this is doubted
 _LIKELY = 0.7  # and another one must be as probable as this
 _STARTS = ((0.0, -5.0), (0.0, -2.0), (-0.7, -2.0))  # logarithm of the temperature, logit of the share
-_PLAIN_ERRORS = (
-    2.0  # for each suspect row at most: where the net errs more often without being sure, classes overlap
-)
+_ABLE = 0.8  # of the rows right: less may be wrong labels, or answers that chance decides
+# Where the net errs on more rows than this for each suspect one, without being sure, classes overlap.
+_PLAIN_ERRORS = 2.0
 
 
 def labels(bench: Bench) -> Finding:
     """D2.labels: confident learning (Northcutt, Jiang & Chuang 2021, arXiv 1911.00068) with the study's own net.
 
-    Five folds of the training and validation rows are predicted by the baseline trained on the others. A row is
+    Folds of the training and validation rows are predicted by the baseline trained on the others. A row is
     suspect where another class has a probability as high as that class has, on average, on its own rows, and its
     own label is thought improbable. Where the net errs on many more rows without being sure, the check is skipped:
     classes that overlap give errors near their border, and wrong labels lie anywhere. The test part is left alone.
     """
     if not bench.is_classification:
         return skipped("for classes")
-    arrays = _judged(bench.arrays)
+    arrays = _judged(bench.arrays, _FOLDS if bench.is_full else _FOLDS_OF_LARGE)
     if arrays is None:
         return skipped("fewer than two classes have enough rows for cross-validation")
     found = _out_of_fold(bench, arrays)
@@ -45,9 +45,10 @@ def labels(bench: Bench) -> Finding:
     suspect = suspect[probability[suspect].max(1) >= _LIKELY]
     suspect = suspect[np.argsort(probability[suspect, y[suspect]])]
     plain = int(wrong.sum()) - len(suspect)
-    told = f"{len(suspect)} of {len(y)} rows ({percent(len(suspect) / len(y))}) look mislabelled{bench.of}"
     right = f"out of fold the net has {percent(1 - float(wrong.mean()))} right"
     low = float(stats.binomtest(len(suspect), len(y)).proportion_ci().low)
+    if wrong.mean() > 1 - _ABLE:
+        return skipped(f"the net is not good enough to judge labels: {right}, which has to be {percent(_ABLE)}")
     if low > _MANY and plain > _PLAIN_ERRORS * len(suspect):
         return skipped(
             f"the net is not good enough to judge labels: {right}, and errs on {plain} rows without being sure"
@@ -55,10 +56,10 @@ def labels(bench: Bench) -> Finding:
     return judged(
         False,
         low > _MANY,
-        f"{told}; {right}",
+        f"{len(suspect)} of {len(y)} rows ({percent(len(suspect) / len(y))}) look mislabelled; {right}{bench.of}",
         f"at most {percent(_MANY)}, beyond chance",
-        "look at these rows, the first are the surest; where the labels are right the classes overlap, and "
-        "more or better features would tell them apart",
+        "look at these rows, the first are the surest; where the labels are right, chance decides some of them, "
+        "and more or better features would tell them apart",
         arrays.train.index[suspect],
     )
 
@@ -91,7 +92,7 @@ def calibrated(log_probability_NC: np.ndarray, y_N: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(log_softmax(log_probability_NC / np.exp(best[0]), axis=1)))
 
 
-def _judged(arrays: Arrays) -> Arrays | None:
+def _judged(arrays: Arrays, folds: int) -> Arrays | None:
     """The training and validation rows in folds, without classes of few rows; None where too few are left."""
     if len(arrays.train.y) + len(arrays.validation.y) < 2 * _FOLDS:
         return None
@@ -99,7 +100,7 @@ def _judged(arrays: Arrays) -> Arrays | None:
     train, held = (part.at(np.flatnonzero(count[part.y] >= _FEWEST)) for part in (arrays.train, arrays.validation))
     if (count >= _FEWEST).sum() < 2:
         return None
-    return cross_validated(replace(arrays, train=train, validation=held), _FOLDS, 0)
+    return cross_validated(replace(arrays, train=train, validation=held), folds, 0)
 
 
 def _out_of_fold(bench: Bench, arrays: Arrays) -> np.ndarray | str:
