@@ -281,7 +281,7 @@ def test_an_export_reads_no_file_beside_its_own(
     folder.mkdir()
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     (folder / "model.onnx").write_bytes(model.SerializeToString())
-    schema = {"kind": "array", "shape": [6], "mean": [0.0], "std": [1.0]}
+    schema = {"kind": "array", "shape": [6], "mean": [0.0], "std": [1.0], "seen": [], "dtype": "float32"}
     (folder / "preprocess.json").write_text(json.dumps(schema))
     save_file({"x": torch.zeros(1)}, folder / "model.safetensors")
     (folder / "README.md").write_text("")
