@@ -9,10 +9,11 @@ from scipy.special import expit, log_softmax
 
 from hpsearch.data.dataset import Arrays
 from hpsearch.data.folds import cross_validated
-from hpsearch.recipe.bench import RATES, Bench
+from hpsearch.recipe.bench import Bench
 from hpsearch.recipe.verdict import Finding, judged, percent, skipped
 
 _FOLDS, _FOLDS_OF_LARGE = 5, 3  # of a net whose runs are cut
+_RUN = {"lr": 3e-3, "schedule": "one_cycle"}  # in which most nets get far in few steps
 _FEWEST = 5  # rows of a class
 _MANY = 0.01
 _SURE = 0.1  # a label less probable than this is doubted
@@ -105,9 +106,7 @@ def _judged(arrays: Arrays, folds: int) -> Arrays | None:
 
 def _out_of_fold(bench: Bench, arrays: Arrays) -> np.ndarray | str:
     """Log-probabilities [N, C] of each row by the net that did not train on it, or why there are none."""
-    runs = bench.longer.scores.reshape(len(RATES), -1).mean(1)
-    rate = RATES[int(np.nan_to_num(runs, nan=np.inf).argmin())]
-    states = bench.trained_folds({"lr": rate}, arrays)
+    states = bench.trained_folds(_RUN, arrays)
     failure = next((state.record.failure for state in states if state.record.failure), None)
     if failure is not None:
         return failure
