@@ -221,9 +221,9 @@ class Bench:
         return watch.run()
 
     def trained_folds(self, row: Mapping[str, Any], arrays: Arrays) -> list[RowState]:
-        """The states of one row trained on cross-validated arrays, one a fold, in about a long run's steps."""
+        """The states of one row trained on cross-validated arrays, one a fold."""
         per_epoch = max(len(arrays.train.y) // int((self.params | dict(row))["batch_size"]), 1)
-        epochs = max(math.ceil(self.longer_steps / per_epoch), 2)
+        epochs = max(math.ceil(self.size.steps(2 * STEPS) / per_epoch), 2)
         pack = self.pack([{**row, "epochs": epochs}], arrays, max(epochs // _LOOKS, 1))
         pack.train()
         return pack.done
