@@ -14,6 +14,7 @@ import pytest
 from export_cases import Case, reference
 from torch import nn
 
+import hpsearch
 from hpsearch.cli import main
 from hpsearch.data.dataset import Target
 from hpsearch.data.preprocess import Category, Number, TableSchema
@@ -346,6 +347,7 @@ def test_inputs_of_another_scale_warn_in_python(arrays: Model, array_case: Case)
         arrays.predict(255 * x)
     assert len(told) == 1
     assert told[0].filename == __file__
+    assert hpsearch.InputWarning is InputWarning
     pd.testing.assert_frame_equal(arrays.predict(x), sound)
 
 
