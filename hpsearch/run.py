@@ -1,12 +1,13 @@
 """A run folder, opened for reading: `hpsearch.open_run("runs/digits")`."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from hpsearch.deploy import advise
 from hpsearch.errors import DamagedError, UserError
 from hpsearch.files import read_json
 from hpsearch.folder import Folder
@@ -77,13 +78,15 @@ class Run:
 
     def status(self) -> dict[str, Any]:
         """Where the run stands: trials by state, the best value, whether a launch is at it and in which stage,
-        whether it is over."""
+        whether it is over, and what to deploy of it then."""
         rows, total = self._rows(), self.study.search.trials
         held = is_held(self.folder.root)
         states = [row["state"] if held or row["state"] != "running" else "waiting" for row in rows]
         values = [row["value"] for row in rows if row["value"] is not None]
         up = bool(values) and ledger.direction(self.folder.ledger, self.study.name) == "maximize"
         best = (max if up else min)(values, default=None)
+        finished = self.summary is not None and "waiting" not in states and len(states) == total
+        advice = advise(self.summary, self.folder.root) if self.summary is not None and finished else None
         return {
             "study": self.study.name,
             "trials": {s: states.count(s) for s in ("complete", "pruned", "failed", "running", "waiting")},
@@ -91,7 +94,8 @@ class Run:
             "best": best,
             "launched": held,
             "stage": self._stage() if held else None,
-            "finished": self.summary is not None and "waiting" not in states and len(states) == total,
+            "finished": finished,
+            "deploy": None if advice is None else asdict(advice),
         }
 
     def _stage(self) -> str | None:

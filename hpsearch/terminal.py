@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpsearch.commands import proposed
+from hpsearch.deploy import advise
 from hpsearch.recipe.verdict import Finding, some
 from hpsearch.relaunch import again
 from hpsearch.search.progress import Seen
@@ -168,6 +169,8 @@ def _closing_lines(summary: dict[str, Any], root: Path) -> list[str]:
         f"trials   {root / 'trials.csv'}",
         f"summary  {root / 'summary.json'}",
     ]
+    why, *commands = advise(summary, root).lines
+    lines += [why, *(f"         {command}" for command in commands)]
     if summary["no_export"]:
         return [*lines, f"export   none: {summary['no_export']}"]
     return [

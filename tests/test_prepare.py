@@ -150,7 +150,9 @@ def test_a_link_to_nothing_and_links_in_a_circle_are_told(tmp_path: Path) -> Non
         prepare(tmp_path / "a.yaml")
 
 
-def test_a_missing_file_names_the_folder_that_was_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_names_the_folder_that_was_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("s.yaml").write_text(STUDY)
     with pytest.raises(UserError, match=f"^a.csv: no such file in {tmp_path}$"):

@@ -20,7 +20,7 @@ def space(params: dict[str, Any], **search: Any) -> Space:
 @pytest.mark.parametrize(
     ("params", "search", "told"),
     [
-        ({"lr": [0.1, 0.2]}, {}, "params: 12 trials are 2 distinct settings; the others repeat them with other seeds"),
+        ({"lr": [0.1, 0.2]}, {}, "params: 12 trials are 2 distinct settings; the others repeat them with other"),
         ({"lr": 0.1}, {}, "12 trials are 1 distinct setting;"),
         ({}, {}, "12 trials are 1 distinct setting;"),
         ({"width": {"low": 8, "high": 9999}}, {"block": 6}, "12 trials are 2 distinct settings"),  # once a block
@@ -40,7 +40,8 @@ def test_trials_that_repeat_others_are_counted(params: dict[str, Any], search: d
 
 
 @pytest.mark.parametrize(
-    "params", [{"lr": {"low": 1e-3, "high": 1e-2}}, {"lr": {"low": 1e-3, "high": 1e-2, "log": True}, "width": [8, 16]}]
+    "params",
+    [{"lr": {"low": 1e-3, "high": 1e-2}}, {"lr": {"low": 1e-3, "high": 1e-2, "log": True}, "width": [8, 16]}],
 )
 def test_ranges_of_endlessly_many_values_repeat_nothing(params: dict[str, Any]) -> None:
     assert repeats(space(params), 12) is None

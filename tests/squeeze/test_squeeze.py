@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from sklearn.metrics import accuracy_score, log_loss
 
 import hpsearch
 from hpsearch import pipeline
+from hpsearch.cli import main
+from hpsearch.deploy import export_command
 from hpsearch.errors import UserError
 from hpsearch.folder import Folder
 from hpsearch.metrics import METRICS
@@ -21,6 +24,7 @@ from hpsearch.pack import checkpoint
 from hpsearch.prepare import prepare
 from hpsearch.search.progress import Quiet
 from hpsearch.squeeze.candidates import Candidate, rows_of
+from hpsearch.terminal import _closing_lines as closing_lines
 
 STUDY = """
 name: squeezed
@@ -129,6 +133,22 @@ def test_each_net_is_exported_and_predicts_what_was_scored(what: str, run: Folde
     )
     assert model.about["what"] == what
     assert model.about["calibration"]["temperature"] == summary(run)[what].get("temperature", 1.0)
+
+
+@pytest.mark.parametrize("what", ["best", "student"])
+def test_the_command_that_the_launch_proposes_works(
+    what: str, run: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(export_command(summary(run), run.root, what))
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert hpsearch.load(Path(words[4])).about["what"] == what
+    status = hpsearch.open_run(run.root).status()
+    assert status["deploy"]["what"] in ("ensemble", "best")
+    assert status["deploy"]["why"] in "".join(closing_lines(summary(run), run.root))
 
 
 def test_the_launchs_own_export_is_the_ensembles(run: Folder, tmp_path: Path) -> None:
