@@ -161,7 +161,8 @@ def find(spec: str, base: Path, where: str) -> Code:
         return Code(spec, file, base, own=True)
     file = _file(_installed(module))
     if file is None:
-        raise UserError(f"{where}: there is no module {module!r} in {base}, and no installed package has it")
+        hint = f"; write {spec.replace('.py:', ':')}, without .py" if module.endswith(".py") else ""
+        raise UserError(f"{where}: there is no module {module!r} in {base}, and no installed package has it{hint}")
     if not _is_installed(module, file):
         raise UserError(f"{where}: {module} is {file}, which is neither in {base} nor in an installed package")
     return Code(spec, file, base, own=False)

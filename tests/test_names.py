@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpsearch import names
+from hpsearch.code import find
 from hpsearch.errors import UserError
 from hpsearch.knobs import KNOBS
 from hpsearch.metrics import OURS
@@ -170,3 +171,8 @@ def test_a_column_in_another_case_is_found(tmp_path: Path) -> None:
         UserError, match=r"no column 'species' in a\.csv; did you mean Species\? Choose from Species, x"
     ):
         load(Data(source="a.csv", target="species"), tmp_path, "s.yaml")
+
+
+def test_a_module_with_its_ending_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no module 'my_train\.py' in .*; write my_train:train, without \.py$"):
+        find("my_train.py:train", tmp_path, "s.yaml: objective")
