@@ -1,12 +1,12 @@
 """What to deploy of a finished run, in a sentence, and the command that writes it."""
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpsearch.commands import proposed
 from hpsearch.storage import CACHE
 
 Summary = Mapping[str, Any]  # summary.json
@@ -61,7 +61,7 @@ def export_command(summary: Summary, root: Path, what: str) -> str:
     place = next(
         p for p in _places(beside, f"{summary['study']}-{what}-export") if not p.exists() or _is_export(p)
     )
-    return f"hpsearch export {_word(root)} --to {_word(place)} --what {what}"
+    return proposed("export", root, to=place, what=what)
 
 
 def _places(folder: Path, name: str) -> Sequence[Path]:
@@ -70,12 +70,6 @@ def _places(folder: Path, name: str) -> Sequence[Path]:
 
 def _is_export(path: Path) -> bool:
     return (path / "manifest.json").is_file()
-
-
-def _word(path: Path) -> str:
-    """A path as a word of a shell, which is no option."""
-    text = str(path)
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def _finding(ensemble: Mapping[str, Any] | None) -> tuple[bool, str]:

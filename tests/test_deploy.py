@@ -58,7 +58,10 @@ def test_the_gain_decides_what_to_deploy(gain: Any, what: str, why: str) -> None
     else:
         assert found.why.startswith("Deploy the best trial, one net in place of 2: ")
         place = Path("runs").resolve() / "s-best-export"
-        assert found.commands == (f"hpsearch export runs/s --to {place} --what best",)
+        assert len(found.commands) == 1
+        assert shlex.split(found.commands[0])[-6:] == [
+            "export", "runs/s", "--to", str(place), "--what", "best"
+        ]  # fmt: skip
 
 
 def test_an_ensemble_that_is_the_best_trial_is_exported_already() -> None:
@@ -101,11 +104,11 @@ def test_commands_are_words_of_a_shell(tmp_path: Path) -> None:
     root = tmp_path / "my runs; rm -rf $HOME" / "s"
     root.mkdir(parents=True)
     (command,) = advice(0.0, 0.0, 0.0, root=root).commands
-    assert shlex.split(command) == [
-        "hpsearch", "export", str(root), "--to", str(root.parent / "s-best-export"), "--what", "best"
+    assert shlex.split(command)[-6:] == [
+        "export", str(root), "--to", str(root.parent / "s-best-export"), "--what", "best"
     ]  # fmt: skip
     (command,) = advice(0.0, 0.0, 0.0, root=Path("-runs/s")).commands
-    assert shlex.split(command)[2] == "./-runs/s"
+    assert "export ./-runs/s --to " in command
 
 
 def test_no_other_folder_is_proposed_to_write_to(tmp_path: Path) -> None:
@@ -153,4 +156,4 @@ def test_a_net_without_a_form_to_export_is_told(tmp_path: Path) -> None:
 def test_the_launch_ends_with_the_advice() -> None:
     lines = closing_lines(summary(0.0, 0.0, 0.0), Path("runs/s"))
     at = next(place for place, line in enumerate(lines) if line.startswith("Deploy the best trial"))
-    assert lines[at + 1].strip().startswith("hpsearch export runs/s --to ")
+    assert "export runs/s --to " in lines[at + 1]

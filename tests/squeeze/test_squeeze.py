@@ -141,11 +141,11 @@ def test_the_command_that_the_launch_proposes_works(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = shlex.split(export_command(summary(run), run.root, what))
-    monkeypatch.setattr("sys.argv", words)
+    monkeypatch.setattr("sys.argv", words[words.index("export") - 1 :])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 0
-    assert hpsearch.load(Path(words[4])).about["what"] == what
+    assert hpsearch.load(Path(words[words.index("--to") + 1])).about["what"] == what
     status = hpsearch.open_run(run.root).status()
     assert status["deploy"]["what"] in ("ensemble", "best")
     assert status["deploy"]["why"] in "".join(closing_lines(summary(run), run.root))
