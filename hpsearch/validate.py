@@ -177,7 +177,9 @@ def check_task(
     metric = study.search.metric or PROPER[task]
     if METRICS[metric].task not in (task, "any"):
         fitting = [name for name in OURS if METRICS[name].task == task]
-        told = f"{metric!r} is for {METRICS[metric].task}, and this task is {task} (data.task, if it is another)"
+        other = METRICS[metric].task
+        what = "an amount" if other == "regression" else "a class"
+        told = f"{metric!r} is for {other}, and this task is {task} (data.task: {other}, if the target is {what})"
         raise UserError(f"{place}: search.metric: {told}; {choices(fitting)}")
     if study.net == "resnet" and kind not in (None, "images"):
         raise UserError(f"{place}: net: resnet is for images, and these data are {kind}; {choices({'mlp'})}")
