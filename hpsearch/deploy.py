@@ -34,25 +34,26 @@ def advise(summary: Summary, root: Path) -> Advice:
     what = "ensemble" if proven else "best"
     if summary["no_export"]:
         own = summary["best"].get("kind") is None  # trained by a function of the user's own
-        return Advice(
-            what,
-            f"{finding[0].upper()}{finding[1:]}. {_by_hand(summary, root, what) if own else _no_form(summary)}",
-        )
-    if proven or _is_best_alone(summary):
-        said = finding if proven else "the ensemble is the best trial alone"
-        why, commands = f"Deploy {root / 'export'}: {said}", []
-    else:
-        count = len(summary["ensemble"]["members"])
-        nets = "" if count == 1 else f", one net in place of {count}"
-        refitted = "" if "before_refit" not in summary["ensemble"] else "; it is not refitted, as the ensemble is"
-        why = f"Deploy the best trial{nets}: {finding}{refitted}"
-        commands = [export_command(summary, root, "best")]
+        told = _by_hand(summary, root, what) if own else f"Nothing can be exported: {summary['no_export']}"
+        return Advice(what, f"{finding[0].upper()}{finding[1:]}. {told}")
+    why, commands = _exported(summary, root, proven, finding)
     if _student_is_no_worse(summary, what):
         share = summary["student"]["share"]
         told = "the ensemble" if what == "ensemble" else "the best trial"
         why += f". The student, {share:.0%} of the best trial's size, scores no worse than {told} on validation"
         commands.append(export_command(summary, root, "student"))
     return Advice(what, why, tuple(commands))
+
+
+def _exported(summary: Summary, root: Path, proven: bool, finding: str) -> tuple[str, list[str]]:
+    """What to deploy of nets that can be exported, and the command for what `export/` has not."""
+    if proven or _is_best_alone(summary):
+        said = finding if proven else "the ensemble is the best trial alone"
+        return f"Deploy {root / 'export'}: {said}", []
+    count = len(summary["ensemble"]["members"])
+    nets = "" if count == 1 else f", one net in place of {count}"
+    refitted = "; it is not refitted, as the ensemble is" if "before_refit" in summary["ensemble"] else ""
+    return f"Deploy the best trial{nets}: {finding}{refitted}", [export_command(summary, root, "best")]
 
 
 def export_command(summary: Summary, root: Path, what: str) -> str:
@@ -106,10 +107,6 @@ def _student_is_no_worse(summary: Summary, what: str) -> bool:
     if any(value is None for value in values):
         return False
     return bool(values[0] >= values[1] if summary["direction"] == "maximize" else values[0] <= values[1])
-
-
-def _no_form(summary: Summary) -> str:
-    return f"Nothing can be exported: {summary['no_export']}"
 
 
 def _by_hand(summary: Summary, root: Path, what: str) -> str:

@@ -8,7 +8,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from hpsearch.errors import UserError, choices, either
 from hpsearch.knobs import ON, Knob
-from hpsearch.names import PARAMETERS, VALUES, advice, suggestions
+from hpsearch.names import advice, suggestions
+from hpsearch.peers import PARAMETERS, VALUES
 from hpsearch.space import Parameter, Space, draw, ordered
 from hpsearch.study import Choice, Fixed, Param, Range, Study
 

@@ -8,8 +8,9 @@ from typing import Any
 from hpsearch.core_yaml import read_yaml
 from hpsearch.errors import UserError, choices
 from hpsearch.knobs import KNOBS, ON, Knob, of_net, of_own
-from hpsearch.names import VALUES, advice
+from hpsearch.names import advice
 from hpsearch.nets.own import DROPOUTS, Takes
+from hpsearch.peers import VALUES
 from hpsearch.study import Choice, Fixed, Param, Study, parse_params
 
 SPACES = ("baseline", "recipe", "cocktail", "augment")

@@ -20,7 +20,8 @@ from pydantic import (
 
 from hpsearch.core_yaml import read_yaml, write_yaml
 from hpsearch.errors import UserError, either
-from hpsearch.names import KEYS, VALUES, advice, key_advice, suggestions
+from hpsearch.names import advice, key_advice, suggestions
+from hpsearch.peers import KEYS, VALUES
 
 Scalar = bool | int | float | str | None
 

@@ -4,12 +4,12 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from hpsearch import names
+from hpsearch import peers
 from hpsearch.code import is_code
 from hpsearch.errors import UserError, choices, either
 from hpsearch.knobs import KNOBS, Knob, of_net, of_objective, of_own
 from hpsearch.metrics import METRICS, OURS, PROPER
-from hpsearch.names import advice, shortened
+from hpsearch.names import advice, shortened, suggestions
 from hpsearch.nets.build import NETS
 from hpsearch.nets.own import DROPOUTS, Takes
 from hpsearch.parameters import read_space
@@ -114,7 +114,7 @@ def _check_known(study: Study, knobs: Mapping[str, Knob], takes: Takes | None, p
             if name in KNOBS and KNOBS[name].nets:
                 told = f"the net {study.net} does not take it; {shortened(usual)}"
                 raise UserError(f"{where}: {told}; it is for {either(KNOBS[name].nets)}")
-            raise UserError(f"{where}: is not a parameter; {advice(name, usual, names.PARAMETERS, _CARDS)}")
+            raise UserError(f"{where}: is not a parameter; {advice(name, usual, peers.PARAMETERS, _CARDS)}")
         if (
             takes is not None
             and name in takes.named
@@ -202,7 +202,7 @@ def check_task(
         )
     for loss in _losses(study):
         if loss not in LOSSES[task]:
-            hint = advice(loss, LOSSES[task], names.VALUES["loss"])
+            hint = advice(loss, LOSSES[task], peers.VALUES["loss"])
             raise UserError(f"{place}: params.loss: {loss!r} is not for {task}; {hint}")
     _check_human(study, metric, place)
     return metric
@@ -243,7 +243,7 @@ def check_net(net: str, place: str) -> None:
     """
     if net in NETS or is_code(net):
         return
-    hint = advice(net, NETS, names.VALUES["net"], ", or your own as module:name")
+    hint = advice(net, NETS, peers.VALUES["net"], ", or your own as module:name")
     raise UserError(f"{place}: net: {net!r} is not known; {hint}")
 
 
@@ -265,7 +265,7 @@ def check_metric(study: Study, place: str) -> None:
             raise UserError(f"{place}: {_without_direction(metric, ways)}")
         return
     if metric is not None and metric not in OURS:
-        hint = advice(metric, OURS, names.METRICS, ", or your own as my_metrics:score")
+        hint = advice(metric, OURS, peers.METRICS, ", or your own as my_metrics:score")
         raise UserError(f"{place}: search.metric: {metric!r} is not known; {hint}")
     if direction is not None:
         told = f"{metric} is to {METRICS[metric].direction} always" if metric else "is for a metric of your own"
@@ -274,7 +274,7 @@ def check_metric(study: Study, place: str) -> None:
 
 def _without_direction(metric: str, ways: str) -> str:
     """What is wrong with a word for a metric, beside an objective and without a direction."""
-    found = names.suggestions(metric, OURS, names.METRICS)
+    found = suggestions(metric, OURS, peers.METRICS)
     if not found:
         return f"search.direction: {metric} needs it; {ways}"
     return (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch import names
+from hpsearch import peers
 from hpsearch.code import find
 from hpsearch.errors import UserError
 from hpsearch.knobs import KNOBS
@@ -135,13 +135,13 @@ def test_other_spellings_of_values_are_known(keys: dict[str, Any], ours: str) ->
 
 
 def test_every_name_of_ours_in_the_tables_is_one() -> None:
-    heads = {name.partition(" ")[0].rstrip(":,") for name in names.PARAMETERS}
+    heads = {name.partition(" ")[0].rstrip(":,") for name in peers.PARAMETERS}
     assert heads <= set(PUBLIC)
-    assert {name.partition(" ")[0].rstrip(":,") for name in names.METRICS} - {"a"} <= set(OURS)
+    assert {name.partition(" ")[0].rstrip(":,") for name in peers.METRICS} - {"a"} <= set(OURS)
     fields = {"choices", "value", "low", "high", "log", "step", "when"}
-    assert set(names.KEYS["params."]) == fields
-    for section, peers in names.KEYS.items():
-        for key in peers if section != "params." else ():
+    assert set(peers.KEYS["params."]) == fields
+    for section, table in peers.KEYS.items():
+        for key in table if section != "params." else ():
             raw: dict[str, Any] = {key: object()}
             for part in reversed(section.split(".")) if section else ():
                 raw = {part: raw}
@@ -153,13 +153,13 @@ def test_one_letter_too_few_is_near_enough(name: str, at: int) -> None:
     if len(name) > 6:
         at %= len(name)
         misspelt = name[:at] + name[at + 1 :]
-        assert suggestions(misspelt, PUBLIC, names.PARAMETERS)
+        assert suggestions(misspelt, PUBLIC, peers.PARAMETERS)
 
 
 @given(st.sampled_from(PUBLIC))
 def test_case_and_strokes_do_not_count(name: str) -> None:
     for spelt in (name.upper(), name.replace("_", "-"), name.replace("_", "")):
-        assert suggestions(spelt, PUBLIC, names.PARAMETERS)[0] == name
+        assert suggestions(spelt, PUBLIC, peers.PARAMETERS)[0] == name
 
 
 def test_a_column_in_another_case_is_found(tmp_path: Path) -> None:
