@@ -19,10 +19,10 @@ def test_the_status_names_the_stage_of_a_launch_that_is_at_it(tmp_path: Path) ->
         report.note("not a stage: export")
         found = open_run(folder.root).status()
         assert (found["launched"], found["stage"]) == (True, "squeeze")
-        assert "a launch is at it, stage squeeze" in standing(found)
+        assert "a launch is at it, stage squeeze" in standing(found, folder.root)
     found = open_run(folder.root).status()
     assert (found["launched"], found["stage"]) == (False, None)
     with hold(folder.root), Logged(Quiet(), folder.log):  # the next launch, before its first stage
         found = open_run(folder.root).status()
         assert (found["launched"], found["stage"]) == (True, None)
-        assert "a launch is at it, stage setting up" in standing(found)
+        assert "a launch is at it, stage setting up" in standing(found, folder.root)

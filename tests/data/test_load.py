@@ -41,7 +41,7 @@ IF_VALUES = "if they are values, data.task: regression"
     [
         (COUNTS, {}, f"'7' has 1 row; a split into three parts needs at least 3; of 9 classes: {IF_VALUES}"),
         (COUNTS, {"split": {"time": "a"}}, f"no training row has the class '3'; of 9 classes: {IF_VALUES}"),
-        ([-1.0, 0.0, *[5.0] * 58], {}, "'-1' has 1 row; a split into three parts needs at least 3; of 3 classes"),
+        ([-1, 0, *[5] * 58], {}, "'-1' has 1 row; a split into three parts needs at least 3; of 3 classes"),
         ([*AMOUNTS, "n/a"], {}, "of 60 classes, 98% of them numbers: if they are values, correct the rows that"),
         ([*AMOUNTS, "n/a"], {}, "none, such as 'n/a', or take them out, and set data.task: regression"),
         ([*AMOUNTS, "n/a"], {"task": "regression"}, "row 59 has 'n/a'; 1 of its 60 values are no numbers: corr"),
