@@ -59,10 +59,13 @@ def _call(prepared: Prepared, number: int, params: Mapping[str, Any], report: Re
     assert prepared.objective is not None
     arrays, test_y = prepared.arrays, prepared.dataset.test.y
 
+    told = 0
+
     def tell(state: RowState) -> bool:
-        if state.record.curve:
-            epoch, _, value, _ = state.record.curve[-1]
-            report.note(f"epoch {epoch}: {arrays.metric} {value:.4g}")
+        nonlocal told
+        for step, _, value, _ in state.record.curve[told:]:
+            report.note(f"step {step}: {arrays.metric} {value:.4g}")
+        told = len(state.record.curve)
         return True
 
     log = logging.getLogger("hpsearch.trial")
