@@ -41,7 +41,7 @@ def spellings(values: Collection[Any]) -> list[tuple[str, ...]]:
     """Return the spellings of each fraction that is spelled in more ways than one."""
     found = defaultdict(set)
     for value in values:
-        if isinstance(value, str) and cells.is_plain(value) and not cells.key(value).lstrip("-").isdigit():
+        if isinstance(value, str) and cells.is_plain(value) and not _is_whole(value):
             found[cells.key(value)].add(str(value))
     return [tuple(sorted(group)) for group in found.values() if len(group) > 1]
 
@@ -88,6 +88,8 @@ class Known:
         self.booleans = loose and {name.lower() for name in categories} <= set(cells.BOOLEANS)
         large = {name: int(name) for name in categories if self.numbers and _is_large(name)}
         self.rounded = _unique([(float(number), self.exact[name]) for name, number in large.items()])
+        fractions = [name for name in categories if self.numbers and not _is_whole(name)]
+        self.short = _unique([(np.float32(name), self.exact[name]) for name in fractions])
         # such categories were floats in training, where whole numbers are no longer exact
         self.were_floats = all(int(float(number)) == number for number in large.values())
 
@@ -114,15 +116,22 @@ class Known:
         if number is None:
             return UNSEEN
         found = self.keys.get(cells.number_key(number), UNSEEN)
-        if found == UNSEEN and (isinstance(number, float) or self.were_floats) and abs(number) >= cells.EXACT:
+        if found != UNSEEN:
+            return found
+        if (isinstance(number, float) or self.were_floats) and abs(number) >= cells.EXACT:
             return self.rounded.get(float(number), UNSEEN)
-        return found
+        # a fraction of many digits, one of the two stored as float32
+        return self.short.get(np.float32(number), UNSEEN) if isinstance(number, float) else UNSEEN
 
     def _boolean(self, value: Any, key: str) -> int:
         number = cells.parse(value) if isinstance(value, str) else cells.as_number(value)
         if number is not None:
             key = next((name for name, digit in cells.BOOLEANS.items() if number == int(digit)), key)
         return self.keys.get(key.strip().lower(), UNSEEN)
+
+
+def _is_whole(name: str) -> bool:
+    return cells.key(name).lstrip("-").isdigit()
 
 
 def _is_large(name: str) -> bool:

@@ -60,8 +60,9 @@ def parse(text: str) -> int | float | None:
     """Return the number that a text spells, in any usual way: `007`, `+7`, ` 7`, `7.` and `7e0` are 7."""
     if len(text) > _MOST_DIGITS or not _ANY.fullmatch(text):
         return None
-    if not re.search("[.eE]", text):
-        return int(text)
+    whole, _, rest = text.strip().partition(".")
+    if "e" not in text.lower() and not rest.strip("0"):
+        return int(whole) if whole.strip("+-") else 0  # exact, also with a point
     return float(text) if math.isfinite(float(text)) else None
 
 

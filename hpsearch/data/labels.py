@@ -33,7 +33,7 @@ def numeric(column: pd.Series, typed: bool) -> np.ndarray | None:
             return None
         if any(isinstance(value, str) and _LEADING_ZERO.match(value) for value in column.unique()):
             return None
-    values = as_floats(column).astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    values = as_floats(column)
     return None if np.isnan(values).any() else values
 
 

@@ -154,14 +154,13 @@ def numbers(series: pd.Series, place: str, advice: str = _OTHER_COLUMN) -> np.nd
     """A column as float64, missing as NaN; what is not a number is refused with its row and `advice`."""
     if is_time(series):
         raise UserError(f"{place}: the column {series.name!r} holds times, and should hold numbers")
-    values = as_floats(series)
-    wrong = series.notna() & values.isna()
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
+    out = as_floats(series)
+    wrong = np.flatnonzero(series.notna().to_numpy() & np.isnan(out))
+    if len(wrong):
+        row = int(wrong[0])
         raise UserError(
             f"{place}: the column {series.name!r} holds numbers, but row {row} has {series.iloc[row]!r}; {advice}"
         )
-    out = values.astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
     if np.isinf(out).any():
         raise UserError(
             f"{place}: the column {series.name!r} holds infinity in row {int(np.flatnonzero(np.isinf(out))[0])}"
@@ -169,11 +168,12 @@ def numbers(series: pd.Series, place: str, advice: str = _OTHER_COLUMN) -> np.nd
     return out
 
 
-def as_floats(series: pd.Series) -> pd.Series:
-    """Return a column as a column of numbers; what is none is missing in it."""
-    if isinstance(series.dtype, pd.ArrowDtype) and series.dtype.kind == "O":  # decimals and dictionaries
-        series = series.astype(object)
-    return pd.to_numeric(series, errors="coerce")
+def as_floats(series: pd.Series) -> np.ndarray:
+    """Return a column as float64 [N]; what is no number is NaN, as is what is missing."""
+    if isinstance(series.dtype, pd.ArrowDtype) and series.dtype.kind not in "iufb":
+        series = series.astype(object)  # pandas reads no text, decimals or dictionaries of Arrow as numbers
+    values = pd.to_numeric(series, errors="coerce").astype("float64")
+    return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def _number_block(column: Number, values: np.ndarray) -> np.ndarray:
@@ -196,7 +196,7 @@ def is_categorical(series: pd.Series, named: Sequence[str]) -> bool:
         return True
     if pd.api.types.is_numeric_dtype(series):
         return False
-    numeric = as_floats(present).notna().to_numpy()
+    numeric = ~np.isnan(as_floats(present))
     if present.dtype == object:  # pandas would take True for 1
         numeric = numeric & np.array([not isinstance(value, bool | np.bool_) for value in present])
     return bool(numeric.mean() < 0.5)

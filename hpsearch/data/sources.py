@@ -102,13 +102,19 @@ def read_table(path: Path, missing: Sequence[str] = ("",), text: Sequence[str] |
 
 def from_arrow(data: pyarrow.Table | pyarrow.RecordBatch) -> pd.DataFrame:
     """Return Arrow's columns as pandas', whole numbers and booleans exactly also if some are missing."""
-    frame: pd.DataFrame = data.to_pandas()
+    try:
+        frame: pd.DataFrame = data.to_pandas()
+    except TypeError:  # pandas writes names of Arrow's types that it cannot read
+        frame = data.select([name for name in data.schema.names if not _INDEX.fullmatch(name)]).to_pandas(
+            ignore_metadata=True
+        )
     for name, column in zip(data.schema.names, data.columns, strict=True):
         if column.type in _NULLABLE and column.null_count and name in frame and data.schema.names.count(name) == 1:
             frame[name] = column.to_pandas(types_mapper=_NULLABLE.get).array
     return frame
 
 
+_INDEX = re.compile("__index_level_[0-9]+__")
 _NULLABLE = {
     pyarrow.int8(): pd.Int8Dtype(), pyarrow.int16(): pd.Int16Dtype(), pyarrow.int32(): pd.Int32Dtype(),
     pyarrow.int64(): pd.Int64Dtype(), pyarrow.uint8(): pd.UInt8Dtype(), pyarrow.uint16(): pd.UInt16Dtype(),

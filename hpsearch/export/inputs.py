@@ -191,8 +191,7 @@ def _numbers(series: pd.Series, place: str, first: int) -> np.ndarray:
     """Float64 [N], missing as NaN."""
     if preprocess.is_time(series):
         raise UserError(f"{place}: the column {str(series.name)!r} holds numbers, got times")
-    values = preprocess.as_floats(series)
-    numbers = values.astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = preprocess.as_floats(series)
     wrong = np.flatnonzero((series.notna().to_numpy() & np.isnan(numbers)) | np.isinf(numbers))
     if len(wrong):
         row = int(wrong[0])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_duplicates import view_of
 
-from hpsearch.recipe.distributions import drift, normalised, outliers
+from hpsearch.recipe.distributions import classes, drift, normalised, outliers
 from hpsearch.recipe.leakage import leakage
 from hpsearch.recipe.verdict import Finding
 from hpsearch.recipe.view import View
@@ -105,3 +105,30 @@ def test_of_very_many_numbers_the_one_that_leaks_is_looked_at(monkeypatch: pytes
     x = rng.normal(size=(100, 60))
     x[:, 47] = np.exp(y)
     assert "x47" in leakage(of_values(x, y, parts(100))).measured
+
+
+def of_classes(counts: dict[str, int]) -> View:
+    y = np.repeat(np.arange(len(counts)), list(counts.values()))
+    view = view_of(np.arange(len(y))[:, None], y, parts(len(y)))
+    return replace(view, target=replace(view.target, classes=tuple(counts)))
+
+
+@pytest.mark.parametrize(
+    ("counts", "named"),
+    [
+        ({"no": 50, "yes": 60, "Yes": 20}, "'yes' (60 rows) and 'Yes' (20 rows) differ only by case"),
+        ({"01": 50, "1": 60}, "'1' (60 rows) and '01' (50 rows) are the same number"),
+        ({"-1": 10, "0": 60, "1": 60, "2": 60, "3": 60, "4": 60}, "'-1' (10 rows) lies outside the others"),
+        ({"?": 30, "a": 60}, "'?' (30 rows) reads like a missing label"),
+    ],
+)
+def test_a_strange_class_is_warned_of(counts: dict[str, int], named: str) -> None:
+    found = classes(of_classes(counts))
+    assert found.verdict == "warn"
+    assert named in found.measured
+    assert "the source" in found.advice
+
+
+def test_plain_classes_are_no_strangers() -> None:
+    for counts in ({"no": 50, "yes": 60}, {"0": 50, "1": 60, "2": 70}, {"-1": 40, "0": 60, "1": 60}):
+        assert classes(of_classes(counts)).verdict == "pass"
