@@ -199,7 +199,8 @@ A table with these columns, in any order; others are ignored. Each is an input o
 In a CSV these words mean "missing", and nothing else does:
 {%- for word in card.missing %} {{ word }}{{ "." if loop.last else "," }}{% else %} none.{% endfor %}
 A missing number counts as the training median; an unknown category counts as none of the known ones.
-Where a category is a whole number it is written without `.0`, where it is a boolean `true` or `false`.
+`hpsearch predict` reads a category by its value; the graph takes it as the table above spells it: a whole number
+without `.0`, a boolean as `true` or `false`.
 {%- else -%}
 One array `x` of shape [N, {{ shape }}], float32, without NaN or infinity.
 {%- if ranges %}

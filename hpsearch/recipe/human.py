@@ -32,7 +32,7 @@ def agreement(bench: Bench) -> Finding:
         person, words = told.score, f"a person {told.score:g}"
     else:
         name = "accuracy" if name in _OF_PROBABILITIES else name
-        first, second = _both(bench)
+        first, second = paired_answers(bench)
         person = _score(bench, name, first, second)
         words = f"a second person agrees with {len(first)} labels at {person:.4g}"
         words += f", Cohen's κ {cohen_kappa_score(first, second):.3f}" if bench.is_classification else ""
@@ -48,7 +48,7 @@ def agreement(bench: Bench) -> Finding:
     )
 
 
-def _both(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
+def paired_answers(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
     """The data's answers and the second person's, [n] each, for the rows that have both.
 
     Raises:

@@ -60,6 +60,18 @@ def categories_by_part():
     return {name: part.astype({"c": "category"}) for name, part in parts.items()}
 
 
+def rounding_parts():
+    # the test part has a gap, so its identifiers are floats
+    frame = pd.DataFrame({"who": 2**53 + np.arange(60) % 3, "y": Y})
+    rest = frame[40:].astype({"who": float})
+    rest.iloc[0, 0] = np.nan
+    return {"train": frame[:40], "test": rest}
+
+
+def spelled_labels():
+    return X, np.array(["01", "1"] * 30)
+
+
 class Tail:
     def __len__(self):
         return 15
@@ -159,6 +171,18 @@ def test_a_category_stays_one_whatever_values_a_part_has_of_it(tmp_path: Path) -
     (column,) = dataset.schema.columns
     assert isinstance(column, Category)
     assert column.categories == ("1", "2", "3")
+
+
+def test_large_identifiers_of_a_part_are_not_rounded(tmp_path: Path) -> None:
+    schema = loaded(tmp_path, "rounding_parts", target="y", categorical=["who"]).schema
+    assert isinstance(schema, TableSchema)
+    (column,) = schema.columns
+    assert isinstance(column, Category)
+    assert column.categories == tuple(str(2**53 + i) for i in range(3))
+
+
+def test_labels_of_a_loader_keep_their_spelling(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "spelled_labels").target.classes == ("01", "1")
 
 
 @pytest.mark.parametrize(

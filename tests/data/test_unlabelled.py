@@ -61,3 +61,13 @@ def test_what_does_not_fit_is_refused(name: str, said: str, tmp_path: Path) -> N
     with pytest.raises(UserError) as caught:
         load(Data(source="a.csv", target="y", unlabelled=name), tmp_path, "s")
     assert said in str(caught.value)
+
+
+def test_categories_are_read_as_in_training(tmp_path: Path) -> None:
+    """A file of numbers alone would be read as numbers, and 007 as 7."""
+    codes = ["007", "x", "y"] * (N // 3)
+    frame().assign(word=codes).to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame({"a": [1.0, 2.0], "word": ["007", "7"]}).to_csv(tmp_path / "more.csv", index=False)
+    dataset = load(Data(source="a.csv", target="y", unlabelled="more.csv"), tmp_path, "s")
+    assert dataset.unlabelled is not None
+    assert dataset.unlabelled[:, 1:].tolist() == [[1, 0, 0], [0, 0, 0]]
