@@ -7,12 +7,13 @@ is decided by the categories that training has left, never by the type of the co
 - all are true or false: 1 and 0 count as these, in any spelling;
 - else a text is the category of the same key.
 
-A column is `text` if training has two spellings of one fraction, such as the versions 1.1 and 1.10: then each
-spelling is a category of its own.
+If training has two spellings of one fraction, such as the versions 1.1 and 1.10, or a number with blanks around it
+and without, each spelling is a category of its own. An older export may have columns of `text`, in which a text is
+only what it spells.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,24 +30,33 @@ def words(series: pd.Series) -> np.ndarray:
     return np.asarray(np.array([*map(cells.key, values), None], dtype=object)[index])
 
 
-def fit(series: pd.Series) -> tuple[tuple[str, ...], bool]:
-    """Return the categories of the training rows in their order, and whether each keeps its spelling."""
+def fit(series: pd.Series) -> tuple[str, ...]:
+    """Return the categories of the training rows, in their order."""
     index, values = cells.distinct(series)
     values = [values[i] for i in np.unique(index[index >= 0])]
-    text = bool(spellings(values))
-    return tuple(sorted({_name(value, text) for value in values})), text
+    apart = _apart(values)
+    return tuple(sorted({str(value) if _text(value) in apart else cells.key(value) for value in values}))
 
 
-def spellings(values: Collection[Any]) -> list[tuple[str, ...]]:
-    """Return the spellings of each fraction that is spelled in more ways than one."""
-    found = defaultdict(set)
-    for value in values:
-        if isinstance(value, str) and cells.is_plain(value) and not _is_whole(value):
-            found[cells.key(value)].add(str(value))
-    return [tuple(sorted(group)) for group in found.values() if len(group) > 1]
+def _apart(values: Sequence[Any]) -> set[str]:
+    """Return the texts that spell one number, but may mean several."""
+    spelled = defaultdict(set)
+    for text in filter(None, map(_text, values)):
+        if cells.is_plain(text):
+            spelled[cells.key(text)].add(text)
+    found: set[str] = set()
+    for key, texts in spelled.items():
+        bare = {text.strip() for text in texts}
+        if len(bare) < len(texts) or (len(bare) > 1 and not _is_whole(key)):
+            found |= texts
+    return found
 
 
-def codes(series: pd.Series, categories: Sequence[str], text: bool, place: str = "") -> np.ndarray:
+def _text(value: Any) -> str | None:
+    return str(value) if isinstance(value, str) else None
+
+
+def codes(series: pd.Series, categories: Sequence[str], text: bool = False, place: str = "") -> np.ndarray:
     """Return for each row the index of its category, or MISSING, or UNSEEN; int64 [N].
 
     Raises:
@@ -57,7 +67,7 @@ def codes(series: pd.Series, categories: Sequence[str], text: bool, place: str =
     return np.asarray(np.array([*map(known.index, values), MISSING], dtype=np.int64)[index])
 
 
-def read(series: pd.Series, categories: Sequence[str], text: bool, place: str = "") -> np.ndarray:
+def read(series: pd.Series, categories: Sequence[str], text: bool = False, place: str = "") -> np.ndarray:
     """Return for each row its category, None for a missing value, the canonical text of an unseen one; [N].
 
     Raises:
@@ -65,11 +75,11 @@ def read(series: pd.Series, categories: Sequence[str], text: bool, place: str = 
     """
     index, values = cells.distinct(series, place)
     known = Known(categories, text)
-    names = [categories[i] if (i := known.index(value)) >= 0 else _name(value, text) for value in values]
+    names = [categories[i] if (i := known.index(value)) >= 0 else _unseen(value, text) for value in values]
     return np.asarray(np.array([*names, None], dtype=object)[index])
 
 
-def _name(value: Any, text: bool) -> str:
+def _unseen(value: Any, text: bool) -> str:
     return str(value) if text and isinstance(value, str) else cells.key(value)
 
 
@@ -79,7 +89,7 @@ class Known:
     `loose`: whether numbers and booleans are recognised in any spelling, if all categories are such.
     """
 
-    def __init__(self, categories: Sequence[str], text: bool, loose: bool = True) -> None:
+    def __init__(self, categories: Sequence[str], text: bool = False, loose: bool = True) -> None:
         self.text = text
         self.exact = {name: i for i, name in enumerate(categories)}
         self.keys = _unique([(cells.key(name), i) for name, i in self.exact.items()]) | self.exact

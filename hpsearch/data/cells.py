@@ -1,7 +1,8 @@
 """One canonical text for each value of a category, whatever type or spelling it comes in.
 
 1, 1.0, "1", "1.0", Decimal("1.00") and numpy's scalars are all `1`; True, "True" and "TRUE" are `true`. A text
-is read as a number only as programs write numbers: 007, +7 and " 7" stay the words that they are.
+is read as a number only as programs write numbers, maybe with blanks around: 007 and +7 stay the words that they
+are.
 """
 
 import datetime
@@ -18,7 +19,7 @@ from hpsearch.errors import UserError
 
 BOOLEANS = {"false": "0", "true": "1"}
 EXACT = 2**53  # floats hold whole numbers up to here
-_PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_PLAIN = re.compile(r"\s*-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\s*")
 _ANY = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 _MOST_DIGITS = 300  # float64 ends at 309
 _NESTED = (list, dict, tuple, set, bytes, bytearray, np.ndarray)
@@ -67,7 +68,7 @@ def parse(text: str) -> int | float | None:
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text is a number as programs write it."""
+    """Whether a text is a number as programs write it, blanks aside."""
     return _PLAIN.fullmatch(text) is not None and parse(text) is not None
 
 

@@ -63,7 +63,7 @@ def codes(column: pd.Series, classes: Sequence[str]) -> np.ndarray:
     1.0 and 1, or True and true.
     """
     index, values = cells.distinct(column)
-    known = categories.Known(classes, text=False, loose=False)
+    known = categories.Known(classes, loose=False)
     return np.asarray(np.array([*map(known.index, values), categories.MISSING], dtype=np.int64)[index])
 
 

@@ -43,7 +43,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Category:
-    """`text`: each spelling is a category of its own, such as the versions 1.1 and 1.10."""
+    """`text`: of older exports, where a text is only the category that it spells."""
 
     name: str
     categories: tuple[str, ...]
@@ -258,8 +258,7 @@ def _fit_number(series: pd.Series, train: np.ndarray, place: str) -> Number:
 
 def _fit_category(series: pd.Series, train: np.ndarray) -> Category:
     rows = series.iloc[train]
-    known, text = categories.fit(rows)
-    return Category(str(series.name), known, bool(rows.isna().any()), text)
+    return Category(str(series.name), categories.fit(rows), bool(rows.isna().any()))
 
 
 def fit_array(x: np.ndarray, train: np.ndarray, place: str) -> ArraySchema:
