@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hpsearch import cluster_cli
+from hpsearch import cluster_cli, streams
 from hpsearch.commands import proposed
-from hpsearch.errors import CheckError, RunError, UserError
+from hpsearch.errors import CheckError, OutputError, RunError, UserError
 from hpsearch.output import is_standard_output, is_stream
 
 app = typer.Typer(
@@ -87,6 +87,7 @@ def launch(
     from hpsearch.terminal import Screen, show_end
 
     signals_raise()
+    streams.stop_in_order()
     console = _console()
     overrides = Overrides(trials, timeout, seed, workers)
     try:
@@ -97,13 +98,11 @@ def launch(
         if stop is None:
             raise
         same = Launch(study, runs, overrides, plan, skip_checks, address).command
-        console.print(
-            f"Stopped. What was trained is on disk; go on with: {same}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-        raise typer.Exit(143 if isinstance(stop, TerminatedError) else 130) from None
+        gone = streams.is_broken_pipe()
+        why = "Stopped, since nothing reads the output any more." if gone else "Stopped."
+        words = f"{why} What was trained is on disk; go on with: {same}"
+        print(words, file=sys.stderr if gone else sys.stdout)
+        raise typer.Exit(141 if gone else 143 if isinstance(stop, TerminatedError) else 130) from None
     summary = open_run(folder.root).summary
     assert summary is not None
     show_end(console, summary, folder.root)
@@ -248,18 +247,31 @@ def init(
     _wrote(path, run_it)
 
 
+_STATUS = {UserError: 2, CheckError: 3, RunError: 1}
+
+
 def main() -> None:
     """The entry point. A user's mistake is one message and status 2, a failed run status 1, a failed check 3."""
+    streams.guard()
+    try:
+        status = _status()
+        sys.stdout.flush()  # the last words may still be on their way
+    except OutputError as error:
+        status = 141 if streams.is_broken_pipe() else 1
+        if status == 1:
+            print(error, file=sys.stderr)
+    sys.exit(status)
+
+
+def _status() -> int | str | None:
+    """Runs the command; the status that it ends with."""
     try:
         app(standalone_mode=True)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    except CheckError as error:
-        print(error, file=sys.stderr)
-        sys.exit(3)
-    except RunError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    except SystemExit as ended:
+        return ended.code
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
+    except (UserError, CheckError, RunError) as error:
+        print(error, file=sys.stderr)
+        return next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    return 0

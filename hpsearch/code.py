@@ -24,6 +24,7 @@ from typing import Any
 from hpsearch.errors import RunError, UserCodeExitError, UserError, choices
 from hpsearch.neighbours import RESERVED, guard
 
+SHIPPED = "hpsearch-study"  # of what Ray takes to other nodes and puts on their search path: no module's name
 _FORM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _loaded: dict[Path, str] = {}  # files of studies' code that may be imported, and the hash that each had then
 _bases: list[str] = []  # the folders of these studies that were put behind sys.path, the latest first
@@ -138,7 +139,7 @@ class Reference:
 
 def at_hand(base: Path) -> Path:
     """The study's folder as a worker has it: on another node Ray has put what it needs where workers work."""
-    return base if base.is_dir() else Path.cwd()
+    return base if base.is_dir() else Path.cwd() / SHIPPED
 
 
 def is_code(name: str) -> bool:

@@ -15,6 +15,10 @@ class DiskFullError(RunError):
     """Nothing more fits on the disk; what was there before is whole."""
 
 
+class OutputError(Exception):
+    """The standard output cannot be written (exit 1), or its reader has gone (exit 141, as a signal's)."""
+
+
 class CheckError(Exception):
     """A check of the data or of the training set-up failed, and the search was not begun (exit 3)."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hpsearch.errors import DiskFullError, RunError, UserError
 from hpsearch.files import is_full, write_with
+from hpsearch.streams import is_closed
 
 _MOST_LINKS = 40  # as Linux follows at most
 _REFUSED = {
@@ -152,6 +153,8 @@ def _duplicate(number: int, path: Path, key: str) -> int:
     if number == 1 and sys.stdout is not None:
         sys.stdout.flush()
     try:
+        if is_closed(number):
+            raise OSError
         return os.dup(number)
     except OSError:
         raise UserError(f"{key}: {path}: cannot be written: it is closed") from None

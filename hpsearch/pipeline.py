@@ -17,6 +17,7 @@ from hpsearch.output import real_path
 from hpsearch.prepare import prepare
 from hpsearch.prepared import Overrides, Prepared
 from hpsearch.relaunch import Launch, again, kept
+from hpsearch.scratch import check_temporary_folder
 from hpsearch.search import ledger, packing
 from hpsearch.search.messages import Entry
 from hpsearch.search.packing import Plan
@@ -66,6 +67,7 @@ def launch(
 
 def _launch(asked: Launch, reporter: Reporter, capacity: Capacity | None) -> Folder:
     raw = load_study(asked.study)
+    check_temporary_folder()
     with _run_folder(asked.study, raw, asked.runs, reporter.note) as folder:
         _begin(asked, raw, folder, reporter, capacity)
     return folder
@@ -183,6 +185,7 @@ def ablate(root: Path, seeds: int, reporter: Reporter | None = None) -> tuple[li
 
     folder, reporter = open_run(root).folder, reporter or Quiet()
     refuse_held(folder.root)
+    check_temporary_folder()
     if open_run(root).summary is None:
         raise UserError(f"{root}: is not finished; {again(root)}")
     prepared = prepare(folder.study, None, reporter.note, home=begun.home(folder))

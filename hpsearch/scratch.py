@@ -12,7 +12,8 @@ from hpsearch.errors import UserError
 from hpsearch.files import told_when_full
 
 _SOCKET = 107  # bytes of a socket's path (AF_UNIX)
-_RAY = len("/session_2026-12-31_23-59-59_999999_4194304/sockets/plasma_store")
+RAY = "r"  # Ray's own folder in it
+_RAY = len(f"/{RAY}/session_2026-12-31_23-59-59_999999_4194304/sockets/plasma_store")
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm", f"/run/user/{os.geteuid()}")
 _PREFIX = "hp-"
 _LOCK = "lock"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from hpsearch.code import family, find, is_code
+from hpsearch.code import SHIPPED, family, find, is_code
 from hpsearch.errors import UserError
 from hpsearch.relaunch import SENDER
 from hpsearch.storage import is_url
@@ -87,7 +87,7 @@ def beside_the_driver(path: Path, study: Study) -> Iterator[Path | None]:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as place:
-        pack(path, study).copy_to(Path(place))
+        pack(path, study).copy_to(Path(place) / SHIPPED)
         yield Path(place)
 
 

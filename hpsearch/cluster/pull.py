@@ -82,7 +82,7 @@ def _from_store(job: jobs.Job, to: Path, note: Callable[[str], None]) -> bool:
 
 def _from_job(client: Any, job: jobs.Job, to: Path) -> None:
     address = client.get_address()
-    command = ["python", "-m", "hpsearch.cluster.handing", job.runs, job.study]
+    command = ["python", "-P", "-m", "hpsearch.cluster.handing", job.runs, job.study]
     id_ = asked(
         address,
         lambda: client.submit_job(

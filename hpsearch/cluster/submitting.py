@@ -15,7 +15,7 @@ from hpsearch.capacity import Capacity
 from hpsearch.cluster.jobs import Job, job, refuse_running
 from hpsearch.cluster.parcel import Parcel, pack
 from hpsearch.cluster.server import asked
-from hpsearch.code import is_code
+from hpsearch.code import SHIPPED, is_code
 from hpsearch.errors import RunError, UserError
 from hpsearch.prepare import prepare as read
 from hpsearch.prepared import Overrides
@@ -93,10 +93,11 @@ def send(client: Any, sent: Sent) -> Job:
     """
     parcel, study = sent.parcel, sent.study
     refuse_running(client, study.name, sent.runs)
-    command = ["python", "-m", "hpsearch", "launch", str(parcel.study), "--address", "auto", "--runs", sent.runs]
+    launch = ["python", "-P", "-m", "hpsearch", "launch"]  # -P: nothing from the working directory
+    command = [*launch, f"{SHIPPED}/{parcel.study}", "--address", "auto", "--runs", sent.runs]
     about = {"hpsearch": version("hpsearch"), "study": study.name, "runs": sent.runs}
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as place:
-        parcel.copy_to(Path(place))
+        parcel.copy_to(Path(place) / SHIPPED)
         if sent.plan is not None:
             shutil.copyfile(sent.plan, Path(place) / _PLAN)
         try:

@@ -13,7 +13,8 @@ from typing import Any
 from hpsearch.capacity import Capacity
 from hpsearch.errors import RunError, UserError
 from hpsearch.safe_path import SafeChildren, is_here
-from hpsearch.scratch import scratch
+from hpsearch.scratch import RAY, scratch
+from hpsearch.streams import raw_errors_to
 
 _SETTINGS = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # all ports on loopback; read when Ray is imported
@@ -57,14 +58,15 @@ def joined(address: str, tell: Callable[[str], None], code: Path | None = None) 
     except Exception as error:  # of many kinds: no cluster, another version, no token
         said = " ".join(str(error).split())[:300]
         raise UserError(f"--address: {address}: cannot join a Ray cluster there: {said}; {_HINT}") from None
-    try:
-        there = ray.cluster_resources()
-        found = Capacity(int(there.get("CPU", 0)), there.get("GPU", 0.0), shared=True)
-        nodes = sum(node["Alive"] for node in ray.nodes())
-        tell(f"on the Ray cluster at {place}: {nodes} nodes, {found.cpus} CPUs, {found.gpus:g} GPUs")
-        yield found
-    finally:
-        ray.shutdown()
+    with scratch() as own, raw_errors_to(own / "ray.err"):
+        try:
+            there = ray.cluster_resources()
+            found = Capacity(int(there.get("CPU", 0)), there.get("GPU", 0.0), shared=True)
+            nodes = sum(node["Alive"] for node in ray.nodes())
+            tell(f"on the Ray cluster at {place}: {nodes} nodes, {found.cpus} CPUs, {found.gpus:g} GPUs")
+            yield found
+        finally:
+            ray.shutdown()
 
 
 def _must_answer(place: str) -> None:
@@ -101,8 +103,8 @@ def cluster(workers: int) -> Iterator[None]:
         yield
         return
     ray_constants.ENABLE_RAY_CLUSTER = False  # where Ray was imported before: the same as the first setting
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    with scratch() as place:
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    with scratch() as place, raw_errors_to(place / "ray.err"):
         with warnings.catch_warnings(), SafeChildren(place):
             warnings.simplefilter("ignore")
             _start(place, workers)
@@ -126,9 +128,9 @@ def _start(place: Path, workers: int) -> None:
             job_config=_job_config(),
             include_dashboard=False,
             log_to_driver=False,
-            logging_level=logging.ERROR,
+            logging_level=logging.CRITICAL,
             configure_logging=False,
-            _temp_dir=str(place),
+            _temp_dir=str(place / RAY),  # which Ray opens to all users
         )
     except Exception as error:  # of many kinds
         ray.shutdown()

@@ -279,7 +279,7 @@ def _log(path: Path) -> logging.Logger:
     log.propagate = False
     log.setLevel(logging.INFO)
     _close(log)  # of an attempt that failed
-    file = logging.FileHandler(path, encoding="utf-8")
+    file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(file)
     return log

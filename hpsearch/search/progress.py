@@ -111,7 +111,7 @@ class Logged:
         self._log = logging.getLogger(f"hpsearch.launch.{self._path}")
         self._log.propagate = False
         self._log.setLevel(logging.INFO)
-        self._file = logging.FileHandler(self._path, encoding="utf-8")
+        self._file = logging.FileHandler(self._path, encoding="utf-8", errors="backslashreplace")
         self._file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         self._log.addHandler(self._file)
         self.remember(f"{_BEGUN}, process {os.getpid()}")
