@@ -1,5 +1,6 @@
 """Modules that lie in the working directory are imported by no process of a launch, whoever started it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -94,3 +95,81 @@ def test_no_process_imports_a_decoy(start: str, study: Path, names: set[str], tm
     (folder / "sub").mkdir()
     launched(folder, start, PYTHONPATH=path)
     assert not made.exists(), made.read_text()
+
+
+def paths_of(folder: Path, **environment: str) -> dict[str, list[str]]:
+    """The search paths of a process and of what it starts, as a launch starts its own."""
+    code = """
+import json, os, subprocess, sys
+sys.path.insert(0, "")
+from hpsearch.safe_path import SafeChildren, WithoutWorkingDirectory, restore_environment
+with WithoutWorkingDirectory():
+    ours = list(sys.path)
+before = list(sys.path)
+os.mkdir("scratch")
+with SafeChildren("scratch"):
+    tell = "import json, os, sys; print(json.dumps([os.path.realpath(p or '.') for p in sys.path]))"
+    child = json.loads(subprocess.check_output([sys.executable, "-c", tell], text=True))
+    inside = dict(os.environ)
+after = dict(os.environ)
+os.environ.update(inside)
+restore_environment()
+print(json.dumps({"ours": ours, "before": before, "child": child, "same": after == dict(os.environ)}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=os.environ | environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("path", [".", f"{os.pathsep}/nowhere", "../here"])
+def test_children_have_another_search_path(path: str, tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    found = paths_of(folder, PYTHONPATH=path)
+    for entries in (found["ours"], found["child"]):
+        assert str(folder) not in {os.path.realpath(folder / entry) for entry in entries}
+    assert "" in found["before"] and found["same"]
+    assert ("/nowhere" in found["child"]) == ("/nowhere" in path)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_worker_has_no_working_directory() -> None:
+    import ray
+
+    def look() -> list[str]:
+        return [os.path.realpath(entry or ".") for entry in sys.path]
+
+    before = Path.cwd()
+    entries = ray.get(ray.remote(num_cpus=0)(look).remote())
+    installed = next(place for place, entry in enumerate(entries) if entry.endswith("site-packages"))
+    assert str(before.resolve()) not in entries[:installed]  # behind it, where hpsearch is installed from there
+
+
+def test_a_library_finds_nothing_in_the_study_s_folder(tmp_path: Path) -> None:
+    """Nor does hpsearch. The study's own code finds its neighbours, also by a name that is a string."""
+    for name in ("numpy", "torch", "pynvml", "optional"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(__name__)")
+    (tmp_path / "near.py").write_text("")
+    (tmp_path / "nearer.py").write_text("HERE = True\n")
+    (tmp_path / "mine.py").write_text(
+        "import importlib, numpy, torch, near\n"
+        "def build(): return importlib.import_module('near' + 'er').HERE, numpy.__file__, torch.__file__\n"
+    )
+    code = f"""
+import importlib, importlib.util, pathlib, sys
+from hpsearch.code import find
+built = find("mine:build", pathlib.Path({str(tmp_path)!r}), "s.yaml: net").load("s.yaml: net")()
+assert built[0] and all("site-packages" in file for file in built[1:]), built
+import json.tool  # a library that looks for an optional module
+look = compile("import importlib.util as u; found = [u.find_spec(n) for n in ('pynvml', 'optional', 'near')]",
+               json.tool.__file__, "exec")
+scope = {{"__name__": "json.tool"}}
+exec(look, scope)
+assert scope["found"][:2] == [None, None], scope["found"]
+assert scope["found"][2] is not None  # which the study's code imports
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
