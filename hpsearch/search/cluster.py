@@ -28,6 +28,7 @@ _SETTINGS = {
 }
 
 _HINT = "is it up, and does it take the token that is set (RAY_AUTH_MODE=token, RAY_AUTH_TOKEN)?"
+_NEEDED = ("gcs_server", "raylet")  # of Ray's processes
 _ANSWER_S = 10.0  # that a cluster's head has to take a connection
 
 
@@ -111,7 +112,17 @@ def cluster(workers: int) -> Iterator[None]:
         try:
             yield
         finally:
-            ray.shutdown()
+            _end()
+
+
+def _end() -> None:
+    import ray
+    from ray._private import worker
+
+    if is_dead():  # its client would wait for it, then end this process
+        worker._global_node.kill_all_processes(check_alive=False)
+    else:
+        ray.shutdown()
 
 
 def _start(place: Path, workers: int) -> None:
@@ -135,6 +146,24 @@ def _start(place: Path, workers: int) -> None:
     except Exception as error:  # of many kinds
         ray.shutdown()
         raise RunError(f"Ray does not start on this machine: {' '.join(str(error).split())[:300]}") from error
+
+
+def is_dead() -> bool:
+    """Whether a process without which the Ray that this process has started does not work is gone."""
+    from ray._private import worker
+
+    node = worker._global_node
+    return node is not None and any(kind in _NEEDED for kind, _ in node.dead_processes())
+
+
+def require_alive() -> None:
+    """Notices the end of Ray before its client does, which ends this process without a word.
+
+    Raises:
+        RunError: Ray has ended.
+    """
+    if is_dead():
+        raise RunError("Ray has ended on this machine; what was trained is on disk. Launch again to go on")
 
 
 def _job_config() -> Any:

@@ -19,6 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hpsearch.errors import DamagedError, DiskFullError, RunError
 from hpsearch.search.actors import Ask, ask
+from hpsearch.search.cluster import is_dead, require_alive
 from hpsearch.search.job import Job
 from hpsearch.search.ledger import Ledger
 from hpsearch.search.legs import Work
@@ -72,9 +73,9 @@ def run(job: Job, deadline: float | None, report: Reporter, leg: type[tune.Train
     except RayActorError as error:
         raise RunError(f"the ledger is gone: {words(error)[:1000]}") from error
     finally:
-        ray.kill(ledger)
-        if relay is not None:
-            ray.kill(relay)
+        for actor in (ledger, relay):
+            if actor is not None and not is_dead():
+                ray.kill(actor)
 
 
 def _most(job: Job) -> float:
@@ -103,6 +104,7 @@ class _Drive:
                 if stop.noted is not None and noted_at is None:
                     noted_at = time.monotonic()
                     self.report.note("stopping: the legs store their rows")
+                require_alive()
                 over = deadline is not None and time.monotonic() > deadline
                 self._look(stopping=stop.noted is not None or over)
         self.ledger("rest")

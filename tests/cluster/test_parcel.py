@@ -89,7 +89,9 @@ def test_data_by_an_absolute_path_are_the_clusters(folder: Path) -> None:
 def test_own_code_goes_along_with_a_driver_that_is_no_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder / "s.yaml"
     with beside_the_driver(path, load_study(path)) as place:
-        assert (place / "my_nets.py").read_bytes() == (folder / "my_nets.py").read_bytes()
+        (shipped,) = place.iterdir()  # what lies in `place` itself is on the search path of workers
+        assert not shipped.name.isidentifier()
+        assert (shipped / "my_nets.py").read_bytes() == (folder / "my_nets.py").read_bytes()
     assert not place.exists()
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     with beside_the_driver(path, load_study(path)) as place:
