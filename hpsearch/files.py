@@ -72,6 +72,14 @@ def told_when_full(path: Path) -> Iterator[None]:
         ) from error
 
 
+def home() -> Path:
+    """The user's home; a place that is not there where the system knows none, as for a container's random user."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/nonexistent")
+
+
 def is_full(error: BaseException) -> bool:
     """Whether an error says that the disk, or the user's share of it, is full."""
     full = (errno.ENOSPC, errno.EDQUOT)

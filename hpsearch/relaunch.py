@@ -11,7 +11,7 @@ from hpsearch.errors import DamagedError, UserError
 from hpsearch.files import read_json
 from hpsearch.folder import Folder
 from hpsearch.prepared import Overrides
-from hpsearch.storage import is_url
+from hpsearch.storage import is_url, place_of
 from hpsearch.study import Study, load_study
 
 SENDER = "HPSEARCH_SENT_BY"  # in a cluster job's environment: the version that sent it
@@ -44,7 +44,7 @@ class Launch:
 
     def recorded(self, raw: Study) -> dict[str, Any]:
         """What a run keeps of it, independent of the working directory; `raw`: the study without changes."""
-        runs = self.runs if self.runs is None or is_url(self.runs) else str(Path(self.runs).expanduser().resolve())
+        runs = self.runs if self.runs is None or is_url(self.runs) else str(place_of(self.runs).resolve())
         runs = str(Path("runs").resolve()) if runs is None and raw.storage.path is None else runs
         return {
             "study": None if SENDER in os.environ else str(self.study.absolute()), "runs": runs,

@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hpsearch.errors import RunError, UserError
+from hpsearch.files import home
 
-CACHE = Path.home() / ".cache" / "hpsearch"
+CACHE = home() / ".cache" / "hpsearch"
 _EVERY_S = 60.0
 _LAST = ("summary.json",)
 _HASHES = ".hashes.json"
@@ -30,7 +31,8 @@ def is_url(path: str) -> bool:
 def place_of(path: str) -> Path:
     """The folder on this machine for runs with this `storage.path`: the path itself, unless it is a URL."""
     if not is_url(path):
-        return Path(path).expanduser()
+        first, _, rest = path.partition("/")
+        return home() / rest if first == "~" else Path(path).expanduser()
     return CACHE / hashlib.sha256(path.encode()).hexdigest()[:16]
 
 

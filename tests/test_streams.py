@@ -95,3 +95,34 @@ def test_raw_errors_are_laid_aside(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr == "raw oneone\ntwo\nraw threethree\n"
     assert (tmp_path / "raw").read_text() == "raw two"
+
+
+def test_a_user_without_a_home_has_commands(tmp_path: Path) -> None:
+    """As in a container that is run by a number which has no name."""
+    code = (
+        "import os, pwd\n"
+        "os.environ.pop('HOME', None)\n"
+        "def unknown(*_): raise KeyError('uid not found')\n"
+        "pwd.getpwuid = unknown\n"
+        "import sys, runpy\n"
+        "sys.argv = ['hpsearch', 'init', 'sklearn:iris', '--out', 's.yaml']\n"
+        "runpy.run_module('hpsearch', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "s.yaml").is_file()
+
+
+def test_a_home_that_is_not_there_is_worth_no_words(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from hpsearch.recipe.pictures import save\n"
+        "save(lambda figure: None, 'title', Path('picture.png'))\n"
+    )
+    environment = os.environ | {"HOME": str(tmp_path / "file" / "home")}
+    environment.pop("MPLCONFIGDIR", None)
+    (tmp_path / "file").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from hpsearch.errors import RunError, UserError
+from hpsearch.files import home
 
 _T = TypeVar("_T")
 _CHATTY = (
@@ -71,7 +72,7 @@ def _token() -> str | None:
     """As Ray looks for it."""
     if os.environ.get("RAY_AUTH_TOKEN"):
         return os.environ["RAY_AUTH_TOKEN"]
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or home() / ".ray" / "auth_token")
     try:
         return path.read_text(encoding="utf-8").strip() or None
     except OSError:

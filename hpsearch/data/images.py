@@ -22,6 +22,7 @@ from joblib import cpu_count
 from hpsearch.data.raw import Raw
 from hpsearch.data.tree import Tree, is_litter, some, tree
 from hpsearch.errors import UserError
+from hpsearch.files import home
 
 if TYPE_CHECKING:
     from hpsearch.data.picture import Picture
@@ -161,8 +162,8 @@ def _cached(
     for path in paths:
         stat = path.stat()
         digest.update(os.fsencode(f"\n{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}"))
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    place = Path(home) / "hpsearch" / f"images-{digest.hexdigest()[:32]}.npz"
+    cache = os.environ.get("XDG_CACHE_HOME") or home() / ".cache"
+    place = Path(cache) / "hpsearch" / f"images-{digest.hexdigest()[:32]}.npz"
     try:
         with np.load(place, allow_pickle=False) as kept:
             return kept["x"], tuple(kept["notes"].tolist())

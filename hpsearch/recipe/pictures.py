@@ -1,5 +1,6 @@
 """What a check shows: a few kinds of picture, drawn when they are wanted."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ _MOST_IMAGES = 40
 
 def save(draw: Draw, title: str, path: Path) -> None:
     """A PNG, beside the target and then in its place."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a home that cannot be written is worth no words
     from matplotlib.figure import Figure  # takes a second to import
 
     figure = Figure(figsize=(8, 5), dpi=100, layout="constrained")
