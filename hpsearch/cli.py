@@ -260,7 +260,7 @@ def main() -> None:
         status = 141 if streams.is_broken_pipe() else 1
         if status == 1:
             print(error, file=sys.stderr)
-    sys.exit(status)
+    streams.end(status)
 
 
 def _status() -> int | str | None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from hpsearch.errors import OutputError
 
@@ -115,6 +116,20 @@ class _Policy:
     """What follows from an output that cannot be written: the command ends, or a long one is stopped in order."""
 
     stops = False
+    leaves = False
+
+
+def leave_at_once() -> None:
+    """From now on, the end of this process waits for nobody: what a library would do there could take minutes."""
+    _Policy.leaves = True
+
+
+def end(status: int | str | None) -> NoReturn:
+    """Ends a process of ours with a status."""
+    if _Policy.leaves:
+        sys.stderr.flush()
+        os._exit(status if isinstance(status, int) else 0 if status is None else 1)
+    sys.exit(status)
 
 
 def stop_in_order() -> None:

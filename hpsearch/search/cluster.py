@@ -1,5 +1,6 @@
 """A Ray cluster: of our own for the time of a launch, or one that is there."""
 
+import atexit
 import logging
 import os
 import secrets
@@ -10,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hpsearch import streams
 from hpsearch.capacity import Capacity
 from hpsearch.errors import RunError, UserError
 from hpsearch.safe_path import SafeChildren, is_here
 from hpsearch.scratch import RAY, scratch
-from hpsearch.streams import raw_errors_to
 
 _SETTINGS = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # all ports on loopback; read when Ray is imported
@@ -59,7 +60,7 @@ def joined(address: str, tell: Callable[[str], None], code: Path | None = None) 
     except Exception as error:  # of many kinds: no cluster, another version, no token
         said = " ".join(str(error).split())[:300]
         raise UserError(f"--address: {address}: cannot join a Ray cluster there: {said}; {_HINT}") from None
-    with scratch() as own, raw_errors_to(own / "ray.err"):
+    with scratch() as own, streams.raw_errors_to(own / "ray.err"):
         try:
             there = ray.cluster_resources()
             found = Capacity(int(there.get("CPU", 0)), there.get("GPU", 0.0), shared=True)
@@ -105,7 +106,7 @@ def cluster(workers: int) -> Iterator[None]:
         return
     ray_constants.ENABLE_RAY_CLUSTER = False  # where Ray was imported before: the same as the first setting
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    with scratch() as place, raw_errors_to(place / "ray.err"):
+    with scratch() as place, streams.raw_errors_to(place / "ray.err"):
         with warnings.catch_warnings(), SafeChildren(place):
             warnings.simplefilter("ignore")
             _start(place, workers)
@@ -119,8 +120,10 @@ def _end() -> None:
     import ray
     from ray._private import worker
 
-    if is_dead():  # its client would wait for it, then end this process
+    if is_dead():  # its client would wait for it for a minute, also at the end of this process
         worker._global_node.kill_all_processes(check_alive=False)
+        atexit.unregister(worker.shutdown)
+        streams.leave_at_once()
     else:
         ray.shutdown()
 
