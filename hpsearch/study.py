@@ -114,12 +114,20 @@ def _without_password(name: str) -> str:
 
 Source = Annotated[str, AfterValidator(_without_password)]
 
+# How the texts of a column are read; hpsearch.data.formats has what each means.
+ColumnFormat = Literal[
+    "text", "number", "thousands_comma", "thousands_point", "thousands_blank", "thousands_blank_point",
+    "thousands_apostrophe", "thousands_apostrophe_comma", "decimal_comma", "date", "day_first", "month_first",
+    "month_name", "time", "duration",
+]  # fmt: skip
+
 
 class Data(_Strict):
     source: Source = ""  # none: a training function of the user's own has data of its own
     target: str | None = None
     task: Literal["classification", "regression"] | None = None
     categorical: list[str] = []
+    formats: dict[str, ColumnFormat] = {}  # of columns whose texts are read otherwise than is recognised
     drop: list[str] = []  # columns that are no inputs
     missing: list[str] = [""]
     weight: str | None = None  # a column: how much an example counts in training
@@ -128,6 +136,18 @@ class Data(_Strict):
     size: Annotated[int, Field(ge=1, le=4096)] | None = None  # pixels of a side to which pictures are scaled
     channels: Literal["first", "last"] | None = None  # the axis of arrays of images that holds their channels
     split: Split = Split()
+
+    @model_validator(mode="after")
+    def _names_a_column_once(self) -> "Data":
+        both = [name for name, form in self.formats.items() if name in self.categorical and form != "text"]
+        if both:
+            raise ValueError(f"formats and categorical both name the column {both[0]!r}; leave it out of one")
+        return self
+
+    @property
+    def words(self) -> list[str]:
+        """The columns that are read as text."""
+        return [*self.categorical, *(name for name, form in self.formats.items() if form == "text")]
 
 
 def _reads(text: Any) -> Any:
