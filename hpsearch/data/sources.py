@@ -15,6 +15,7 @@ import pyarrow.parquet
 
 from hpsearch.code import Code, fault, is_code
 from hpsearch.data.images import read_folder
+from hpsearch.data.leading_zeros import with_leading_zeros
 from hpsearch.data.missing import mark_missing
 from hpsearch.data.own import read_own
 from hpsearch.data.place import place_of
@@ -54,7 +55,7 @@ def read_csv(path: Path, missing: Sequence[str], text: Sequence[str] | None) -> 
     header(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header, cut without a word
-        return pd.read_csv(
+        table = pd.read_csv(
             path,
             keep_default_na=False,
             na_values=list(missing),
@@ -62,6 +63,7 @@ def read_csv(path: Path, missing: Sequence[str], text: Sequence[str] | None) -> 
             dtype=str if text is None else dict.fromkeys(text, str),
             low_memory=False,  # else each chunk has types of its own, and the word 01 is 1 in some
         )
+    return with_leading_zeros(path, table, missing)
 
 
 def header(path: Path) -> list[str]:
@@ -195,7 +197,7 @@ def _read(data: Data, base: Path, where: str, code: Code | None) -> Raw:
     path = place_of(source, base, where)
     if path.suffix in _FILES:
         try:
-            text = [*data.categorical, *([data.target] if data.target is not None else [])]
+            text = [*data.words, *([data.target] if data.target is not None else [])]
             return _FILES[path.suffix](path, data.missing, text)
         except MemoryError:  # or a file that says it is larger than it is
             raise UserError(f"{path}: does not fit in memory") from None
