@@ -157,7 +157,8 @@ def _searched(study: Study, dataset: Dataset, arrays: Arrays, place: str) -> Arr
 
 
 def _blocks(study: Study, dataset: Dataset, index: np.ndarray, place: str) -> np.ndarray | None:
-    return blocks(None if dataset.raw is None else dataset.raw.table, study.data.split, index, place)
+    table, split = None if dataset.raw is None else dataset.raw.table, study.data.split
+    return blocks(table, split, index, place, study.data.formats.get(split.time or ""))
 
 
 def _cuts(arrays: Arrays, most: int, place: str) -> dict[int, np.ndarray]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hpsearch.data.formats import Format
 from hpsearch.nets.shape import Layout
 
 
@@ -42,12 +43,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Target:
-    """How outputs are read: class names for classification, mean and spread for regression."""
+    """How outputs are read: class names for classification, mean and spread for regression.
+
+    `format`: how the source's texts are read as values, where they are no plain numbers.
+    """
 
     task: str
     classes: tuple[Any, ...] = ()
     mean: float = 0.0
     std: float = 1.0
+    format: Format | None = None
 
     @property
     def outputs(self) -> int:

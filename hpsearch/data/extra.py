@@ -49,7 +49,7 @@ def extra_part(train: Part, target: Target, schema: Schema, data: Data, base: Pa
 
 def _as_extra(data: Data, schema: Schema) -> Data:
     """How the extra rows are read: what are categories in training is text in their CSV."""
-    words = schema.category_names if isinstance(schema, TableSchema) else data.categorical
+    words = schema.text_names if isinstance(schema, TableSchema) else data.categorical
     return data.model_copy(update={"source": data.extra, "categorical": words})
 
 
@@ -57,7 +57,7 @@ def _targets(column: pd.Series, target: Target, where: str) -> np.ndarray:
     if column.isna().any():
         raise UserError(f"{where}: row {int(np.flatnonzero(column.isna())[0])} has no target")
     if target.task == "regression":
-        return preprocess.numbers(column, where)
+        return preprocess.by_format(column, target.format, where)
     found = labels.codes(column, target.classes)
     unseen = np.flatnonzero(found == categories.UNSEEN)
     if len(unseen):

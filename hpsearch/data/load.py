@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.code import Code
-from hpsearch.data import categories, labels, lookalikes, preprocess, sources, splits
+from hpsearch.data import categories, labels, lookalikes, preprocess, readings, sources, splits
 from hpsearch.data.dataset import Arrays, Part, Target
 from hpsearch.data.extra import extra_part
+from hpsearch.data.formats import Format
 from hpsearch.data.preprocess import Schema
 from hpsearch.data.raw import MOST_BYTES, Raw
+from hpsearch.data.readings import PLAIN, Reading, read_target
+from hpsearch.data.recognition import recognise
 from hpsearch.data.unlabelled import unlabelled_inputs
 from hpsearch.errors import UserError, choices
 from hpsearch.names import advice
@@ -27,7 +30,7 @@ class Dataset:
     """All parts of a study's data, and what was recognised; `notes` are sentences for the user.
 
     `raw`: the data as they were read, without extra training data. `unlabelled`: inputs without a target, float32
-    [N, ...], for the student.
+    [N, ...], for the student. `doubts`: sentences about columns whose format is ambiguous.
     """
 
     train: Part
@@ -38,6 +41,7 @@ class Dataset:
     notes: tuple[str, ...]
     raw: Raw | None = None
     unlabelled: np.ndarray | None = None
+    doubts: tuple[str, ...] = ()
 
     def arrays(self, metric: str) -> Arrays:
         """What training may see."""
@@ -116,7 +120,7 @@ def _with_extra(dataset: Dataset, data: Data, base: Path, place: str) -> Dataset
 
 def _from_arrays(raw: Raw, data: Data, place: str) -> Dataset:
     assert raw.x is not None and raw.y is not None
-    for key in ("target", "categorical", "drop", "weight"):
+    for key in ("target", "categorical", "formats", "drop", "weight"):
         if getattr(data, key):
             raise UserError(f"{place}: data.{key}: {raw.name} holds arrays x and y, not named columns")
     if data.split.named:
@@ -141,6 +145,7 @@ def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
         *((f"split.{kind}", getattr(data.split, kind)) for kind in ("column", "group", "time")),
         ("weight", data.weight),
         *(("categorical", c) for c in data.categorical),
+        *(("formats", c) for c in data.formats),
         *(("drop", c) for c in data.drop),
     ]:
         if column is not None and column not in table:
@@ -151,22 +156,40 @@ def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
     if len(table) == 0:
         raise UserError(f"{place}: data.source: {raw.name} has no rows")
     preprocess.refuse_strange(table[name], f"{place}: data.target")
-    y, target, note = _recognise(table[name], data.task, place, raw.typed)
+    written = read_target(table[name], data, place)
+    y, target, note = _recognise(table[name], data.task, place, raw.typed, written)
     named = table.get(data.split.named) if data.split.named else None
     if named is not None and data.split.group is not None:
         preprocess.refuse_strange(named, f"{place}: data.split.group", times=True)
     parts = _split(y, target, data, named, place, raw.part)
-    weight = None if data.weight is None else _weights(table[data.weight], parts["train"], f"{place}: data.weight")
+    weighed = [data.weight] if data.weight is not None else []
+    timed = [data.split.time] if data.split.time is not None else []
+    beside = readings.read_as(table[[*weighed, *timed]], data, place)
+    weight = None
+    if data.weight is not None:
+        form = beside[data.weight].format
+        weight = _weights(table[data.weight], parts["train"], f"{place}: data.weight", form)
     apart = dict.fromkeys(c for c in (name, data.split.named, data.weight, *data.drop) if c is not None)
     features = table.drop(columns=list(apart))
     if features.shape[1] == 0:
         raise UserError(f"{place}: data.source: {raw.name} has no column beside the target")
-    schema = preprocess.fit_table(features, data.categorical, parts["train"], f"{place}: data.source")
+    read = readings.read_as(features, data, place)
+    schema = preprocess.fit_table(features, data.words, parts["train"], f"{place}: data.source", read)
     _refuse_too_wide(schema, len(table), f"{place}: data.source")
+    used = {**({name: written} if target.format else {}), **beside, **read}
+    notes = (note, _columns(schema), *readings.told(used))
+    doubts = tuple(reading.doubt for reading in used.values() if reading.doubt)
+    return _assemble(schema.transform(features, place), y, target, schema, parts, notes, weight, doubts)
+
+
+def _columns(schema: preprocess.TableSchema) -> str:
+    """How many columns of each kind there are."""
     words = [c.name for c in schema.columns if isinstance(c, preprocess.Category)]
-    told = f"columns: {features.shape[1] - len(words)} numbers, {len(words)} categories"
-    told += f" ({', '.join(words[:8])}{', …' if len(words) > 8 else ''})" if words else ""
-    return _assemble(schema.transform(features, place), y, target, schema, parts, (note, told), weight)
+    dates = sum(isinstance(c, preprocess.Date) for c in schema.columns)
+    told = f"columns: {len(schema.columns) - len(words) - dates} numbers, "
+    told += f"{dates} dates, " if dates else ""
+    told += f"{len(words)} categories"
+    return told + (f" ({', '.join(words[:8])}{', …' if len(words) > 8 else ''})" if words else "")
 
 
 def _refuse_too_wide(schema: preprocess.TableSchema, rows: int, place: str) -> None:
@@ -180,9 +203,9 @@ def _refuse_too_wide(schema: preprocess.TableSchema, rows: int, place: str) -> N
         )
 
 
-def _weights(column: pd.Series, train: np.ndarray, place: str) -> np.ndarray:
+def _weights(column: pd.Series, train: np.ndarray, place: str, form: Format | None = None) -> np.ndarray:
     """How much each training example counts, float32 with mean 1."""
-    values = preprocess.numbers(column, place, "weights are numbers from 0")
+    values = preprocess.by_format(column, form, place, "weights are numbers from 0")
     wrong = np.flatnonzero(~(values >= 0))
     if len(wrong):
         raise UserError(f"{place}: weights are numbers from 0, but row {wrong[0]} has {column.iloc[wrong[0]]}")
@@ -193,18 +216,25 @@ def _weights(column: pd.Series, train: np.ndarray, place: str) -> np.ndarray:
 
 
 def _recognise(
-    column: pd.Series, task: str | None, place: str, typed: bool = True
+    column: pd.Series, task: str | None, place: str, typed: bool = True, written: Reading = PLAIN
 ) -> tuple[np.ndarray, Target, str]:
-    """The targets as class indices or values, and how the task was recognised; `typed` is `Raw`'s."""
+    """The targets as class indices or values, and how the task was recognised; `typed` is `Raw`'s.
+
+    `written`: how the target's texts are read as numbers, if they can be.
+    """
     missing = np.flatnonzero(column.isna())
     if len(missing):
         told = f"{len(missing)} rows have no target, the first is row {missing[0]}"
         raise UserError(f"{place}: data.target: {told}; take them out of the file")
-    values = labels.numeric(column, typed)
+    words, form = column, written.format
+    if form is not None:
+        column = pd.Series(preprocess.by_format(column, form, f"{place}: data.target"), name=column.name)
+    values = labels.numeric(column, typed or form is not None)
     guess, why = _guess_task(column, values)
     told = f"task: {task} (named in the study)" if task else f"task: {guess} ({why})"
     if (task or guess) == "regression":
-        return _regression(column, place, told)
+        return _regression(column, place, told, form)
+    column = words
     if guess == "regression" and values is not None and _many_fractions(values):
         raise UserError(
             f"{place}: data.target: {why}, with fractions among them, which name no classes; "
@@ -226,9 +256,9 @@ def _many_fractions(values: np.ndarray) -> bool:
     return len(np.unique(values)) > _MOST_INTEGER_CLASSES and bool((values != values.round()).any())
 
 
-def _regression(column: pd.Series, place: str, told: str) -> tuple[np.ndarray, Target, str]:
+def _regression(column: pd.Series, place: str, told: str, form: Format | None) -> tuple[np.ndarray, Target, str]:
     y = preprocess.numbers(column, f"{place}: data.target", _no_number(column))
-    return y, Target("regression"), told
+    return y, Target("regression", format=form), told
 
 
 def _guess_task(column: pd.Series, values: np.ndarray | None) -> tuple[str, str]:
@@ -306,7 +336,8 @@ def _split(
         elif share.group:
             parts = splits.by_group(column, share.validation, share.test, share.seed)
         else:
-            parts = splits.by_time(times(column, f"{place}: data.split.time"), share.validation, share.test)
+            moments = times(column, f"{place}: data.split.time", data.formats.get(str(column.name)))
+            parts = splits.by_time(moments, share.validation, share.test)
     except ValueError as error:
         hint = _if_values(target, data.task) if target.classes else ""
         raise UserError(f"{place}: data.split: cannot split {len(y)} rows: {error}{hint}") from None
@@ -357,18 +388,21 @@ def _by_marks(y: np.ndarray, target: Target, data: Data, place: str, marks: np.n
     return parts
 
 
-def times(column: "pd.Series[Any]", place: str) -> np.ndarray:
-    """Numbers as they are, dates and times as nanoseconds."""
-    if not pd.api.types.is_numeric_dtype(column):
+def times(column: "pd.Series[Any]", place: str, named: str | None = None) -> np.ndarray:
+    """Numbers as they are, ISO dates and times in pandas' unit, others in seconds by their format (or `named`)."""
+    if named is None and not pd.api.types.is_numeric_dtype(column):
         dates = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)
-        wrong = np.flatnonzero(dates.isna())
+        if dates.notna().all():
+            return dates.astype("int64").to_numpy()
+    form = recognise(column, named, place).format
+    if form is None:
+        wrong = np.flatnonzero(column.notna() & pd.to_numeric(column, errors="coerce").isna())
         if len(wrong):
             raise UserError(
                 f"{place}: the column {column.name!r} holds numbers or times such as 2026-03-01 12:00, but row "
                 f"{wrong[0]} has {column.iloc[wrong[0]]!r}"
             )
-        return dates.astype("int64").to_numpy()
-    times = preprocess.numbers(column, place)
+    times = preprocess.by_format(column, form, place)
     if np.isnan(times).any():
         raise UserError(f"{place}: row {np.flatnonzero(np.isnan(times))[0]} has no time")
     return times
@@ -394,12 +428,14 @@ def _assemble(
     parts: dict[str, np.ndarray],
     notes: tuple[str, ...],
     weight: np.ndarray | None = None,
+    doubts: tuple[str, ...] = (),
 ) -> Dataset:
     if target.task == "regression":
         train = y[parts["train"]].astype(np.float64)
-        target = Target("regression", (), float(train.mean()), float(train.std()) if np.ptp(train) > 0 else 1.0)
+        target = replace(target, mean=float(train.mean()), std=float(train.std()) if np.ptp(train) > 0 else 1.0)
     made = {name: Part(np.ascontiguousarray(x[rows]), y[rows], rows) for name, rows in parts.items()}
     if weight is not None:
         made["train"] = replace(made["train"], weight=weight)
     sizes = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
-    return Dataset(made["train"], made["validation"], made["test"], target, schema, (*notes, f"rows: {sizes}"))
+    notes = (*notes, f"rows: {sizes}")
+    return Dataset(made["train"], made["validation"], made["test"], target, schema, notes, doubts=doubts)

@@ -1,23 +1,28 @@
 """From raw columns to the float32 numbers a net sees; everything is fitted on the training part alone.
 
 A number is standardised, a missing one becomes the training median. A category becomes one 0/1 column a
-category known from training; a missing or unknown category is all zeros. `categories` reads the values. A column
+category known from training; a missing or unknown category is all zeros. `categories` reads the values. A date
+becomes its standardised seconds and the sine and cosine of where it is in the day, the week and the year. A column
 that has missing values in training gets a 0/1 column that says so. Arrays are standardised: flat ones a feature,
 others a channel.
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hpsearch.data import categories, ranges
+from hpsearch.data import categories, formats, ranges
+from hpsearch.data.date_formats import CYCLES, cycles_of, phase
+from hpsearch.data.formats import Format
 from hpsearch.data.ranges import Range
+from hpsearch.data.readings import Reading, read_as
 from hpsearch.errors import UserError
 from hpsearch.nets.shape import Layout
+from hpsearch.study import Data
 
 _ROUNDING = 1e-12  # of a feature's size: what varies by less is constant
 _LOST = 100 * np.finfo(np.float32).eps / 2  # float32 rounds by a hundredth of a spread of this share of the size
@@ -27,7 +32,10 @@ _OTHER_COLUMN = "name the word in data.missing, or the column in data.categorica
 
 @dataclass(frozen=True)
 class Number:
-    """`seen`: the training values, without the missing ones."""
+    """`seen`: the training values, without the missing ones.
+
+    `format`: how the column's texts are read as numbers; None where they are plain numbers.
+    """
 
     name: str
     mean: float
@@ -35,10 +43,48 @@ class Number:
     fill: float
     flags_missing: bool
     seen: Range | None = None
+    format: Format | None = None
 
     @property
     def width(self) -> int:
         return 1 + self.flags_missing
+
+    @property
+    def is_number(self) -> tuple[bool, ...]:
+        """Of each of its inputs, whether that is a number rather than a marker."""
+        return (True, *[False] * self.flags_missing)
+
+
+@dataclass(frozen=True)
+class Date:
+    """Points in time, in seconds since 1970 UTC, or times of day, in seconds since midnight.
+
+    Its inputs: the standardised seconds, a marker where values are missing in training, the sines of the `cycles`
+    that it varies in, their cosines. `seen`: the training values, without the missing ones.
+    """
+
+    name: str
+    format: Format
+    mean: float
+    std: float
+    fill: float
+    flags_missing: bool
+    cycles: tuple[str, ...]
+    seen: Range | None = None
+
+    @property
+    def width(self) -> int:
+        return len(self.is_number)
+
+    @property
+    def is_number(self) -> tuple[bool, ...]:
+        """Of each of its inputs, whether that is a number rather than a marker."""
+        return (True, *[False] * self.flags_missing, *[True] * (2 * len(self.cycles)))
+
+    @property
+    def periods(self) -> tuple[float, ...]:
+        """The seconds of each cycle."""
+        return tuple(CYCLES[name] for name in self.cycles)
 
 
 @dataclass(frozen=True)
@@ -63,7 +109,7 @@ class Category:
         return categories.read(series, self.categories, self.text, place)
 
 
-Column = Number | Category
+Column = Number | Category | Date
 
 
 @dataclass(frozen=True)
@@ -76,6 +122,11 @@ class TableSchema:
     def category_names(self) -> list[str]:
         """The columns of categories, which are text in a CSV."""
         return [column.name for column in self.columns if isinstance(column, Category)]
+
+    @property
+    def text_names(self) -> list[str]:
+        """The columns that are text in a CSV: categories, and numbers and dates in words."""
+        return [c.name for c in self.columns if isinstance(c, Category) or c.format is not None]
 
     def transform(self, table: pd.DataFrame, place: str) -> np.ndarray:
         """Float32 [N, D].
@@ -90,17 +141,18 @@ class TableSchema:
             )
         blocks: list[np.ndarray] = []
         for column in self.columns:
-            if isinstance(column, Number):
-                blocks.append(_number_block(column, numbers(table[column.name], place)))
-            else:
-                blocks.append(_category_block(column, column.codes(table[column.name], place)))
+            blocks.append(_block(column, table[column.name], place))
         return np.concatenate(blocks, axis=1, dtype=np.float32)
 
     def layout(self) -> Layout:
         """What each column of the transformed table is."""
         widths = [column.width for column in self.columns]
-        number = [isinstance(column, Number) and i == 0 for column in self.columns for i in range(column.width)]
-        return Layout(np.repeat(np.arange(len(widths)), widths), np.array(number))
+        number = [
+            flag
+            for column in self.columns
+            for flag in ([False] * column.width if isinstance(column, Category) else column.is_number)
+        ]
+        return Layout(np.repeat(np.arange(len(widths)), widths), np.array(number, dtype=bool))
 
 
 @dataclass(frozen=True)
@@ -150,16 +202,36 @@ class ArraySchema:
 Schema = TableSchema | ArraySchema
 
 
+def values(column: Number | Date, series: pd.Series, place: str) -> np.ndarray:
+    """A column of numbers or dates as float64, missing as NaN, read by its format where it has one.
+
+    Raises:
+        UserError: a row does not fit.
+    """
+    return by_format(series, column.format, place)
+
+
+def by_format(series: pd.Series, form: Format | None, place: str, advice: str = _OTHER_COLUMN) -> np.ndarray:
+    """A column of numbers as float64, missing as NaN, by a format or as plain numbers.
+
+    Raises:
+        UserError: a row does not fit.
+    """
+    return numbers(series, place, advice) if form is None else formats.require(series, form, place)
+
+
 def numbers(series: pd.Series, place: str, advice: str = _OTHER_COLUMN) -> np.ndarray:
     """A column as float64, missing as NaN; what is not a number is refused with its row and `advice`."""
     if is_time(series):
         raise UserError(f"{place}: the column {series.name!r} holds times, and should hold numbers")
     out = as_floats(series)
-    wrong = np.flatnonzero(series.notna().to_numpy() & np.isnan(out))
+    wrong = np.flatnonzero(series.notna().to_numpy(dtype=bool) & np.isnan(out))
     if len(wrong):
         row = int(wrong[0])
+        told = formats.placeholder_advice(series.iloc[wrong]) if advice == _OTHER_COLUMN else ""
         raise UserError(
-            f"{place}: the column {series.name!r} holds numbers, but row {row} has {series.iloc[row]!r}; {advice}"
+            f"{place}: the column {series.name!r} holds numbers, but row {row} has {series.iloc[row]!r}; "
+            f"{advice}{told}"
         )
     if np.isinf(out).any():
         raise UserError(
@@ -176,10 +248,25 @@ def as_floats(series: pd.Series) -> np.ndarray:
     return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
+def _block(column: Column, series: pd.Series, place: str) -> np.ndarray:
+    """The inputs that a net sees of one column, [N, width]."""
+    if isinstance(column, Category):
+        return _category_block(column, column.codes(series, place))
+    found = values(column, series, place)
+    return _date_block(column, found) if isinstance(column, Date) else _number_block(column, found)
+
+
 def _number_block(column: Number, values: np.ndarray) -> np.ndarray:
     missing = np.isnan(values)
     scaled = (np.where(missing, column.fill, values) - column.mean) / column.std
     return np.stack([scaled, missing], axis=1) if column.flags_missing else scaled[:, None]
+
+
+def _date_block(column: Date, values: np.ndarray) -> np.ndarray:
+    filled = np.where(np.isnan(values), column.fill, values)[:, None]
+    angle = 2 * np.pi * phase(filled, np.array(column.periods))
+    flag = [np.isnan(values)[:, None]] if column.flags_missing else []
+    return np.concatenate([(filled - column.mean) / column.std, *flag, np.sin(angle), np.cos(angle)], axis=1)
 
 
 def _category_block(column: Category, codes: np.ndarray) -> np.ndarray:
@@ -208,17 +295,29 @@ def _is_dictionary(series: pd.Series) -> bool:
     return isinstance(dtype, pd.CategoricalDtype) or str(dtype).startswith("dictionary<")
 
 
-def fit_table(table: pd.DataFrame, categorical: Sequence[str], train: np.ndarray, place: str) -> TableSchema:
-    """The schema of a table without its target, fitted on the rows `train`."""
-    for name in table:
-        refuse_strange(table[name], place)
-    columns = [
-        _fit_category(table[name], train)
-        if is_categorical(table[name], categorical)
-        else _fit_number(table[name], train, place)
-        for name in table
-    ]
-    return TableSchema(tuple(columns))
+def fit_table(
+    table: pd.DataFrame,
+    categorical: Sequence[str],
+    train: np.ndarray,
+    place: str,
+    readings: Mapping[str, Reading] | None = None,
+) -> TableSchema:
+    """The schema of a table without its target, fitted on the rows `train`.
+
+    `readings`: how each column is read, where that has been recognised.
+    """
+    readings = read_as(table, Data(categorical=list(categorical)), place) if readings is None else readings
+    return TableSchema(tuple(_fit(table[name], categorical, train, place, readings[str(name)]) for name in table))
+
+
+def _fit(series: pd.Series, categorical: Sequence[str], train: np.ndarray, place: str, reading: Reading) -> Column:
+    if reading.format is not None:
+        make = _fit_date if reading.format.is_date else _fit_number
+        return make(series, train, place, reading.format)
+    refuse_strange(series, place)
+    if reading.words or is_categorical(series, categorical):
+        return _fit_category(series, train)
+    return _fit_number(series, train, place, None)
 
 
 _NESTED = (list, dict, tuple, set, bytes, np.ndarray)
@@ -247,13 +346,23 @@ def refuse_strange(series: pd.Series, place: str, times: bool = False) -> None:
         )
 
 
-def _fit_number(series: pd.Series, train: np.ndarray, place: str) -> Number:
-    values = numbers(series, place)[train]
+def _fit_number(series: pd.Series, train: np.ndarray, place: str, form: Format | None) -> Number:
+    values = by_format(series, form, place)[train]
+    return Number(str(series.name), *_moments(values), ranges.of_values(values), form)
+
+
+def _fit_date(series: pd.Series, train: np.ndarray, place: str, form: Format) -> Date:
+    values = by_format(series, form, place)[train]
+    known = values[~np.isnan(values)]
+    return Date(str(series.name), form, *_moments(values), cycles_of(known, form.name), ranges.of_values(values))
+
+
+def _moments(values: np.ndarray) -> tuple[float, float, float, bool]:
+    """Mean, spread and median of values whose missing ones are the median, and whether some are missing."""
     known = values[~np.isnan(values)]
     fill = float(np.median(known)) if len(known) else 0.0
     filled = np.where(np.isnan(values), fill, values)
-    seen = ranges.of_values(values)
-    return Number(str(series.name), float(filled.mean()), _spread(filled), fill, len(known) < len(values), seen)
+    return float(filled.mean()), _spread(filled), fill, len(known) < len(values)
 
 
 def _fit_category(series: pd.Series, train: np.ndarray) -> Category:
@@ -294,7 +403,7 @@ def _spread(values: np.ndarray) -> float:
 def to_json(schema: Schema) -> dict[str, Any]:
     if isinstance(schema, ArraySchema):
         return {"kind": "array", **asdict(schema)}
-    kinds = {Number: "number", Category: "category"}
+    kinds = {Number: "number", Category: "category", Date: "date"}
     return {"kind": "table", "columns": [{"kind": kinds[type(c)], **asdict(c)} for c in schema.columns]}
 
 
@@ -302,12 +411,12 @@ def from_json(value: dict[str, Any]) -> Schema:
     if value["kind"] == "array":
         seen, dtype = ranges.all_from_json(value["seen"]), value["dtype"]
         return ArraySchema(tuple(value["shape"]), tuple(value["mean"]), tuple(value["std"]), seen, dtype)
-    columns: list[Column] = []
-    for entry in value["columns"]:
-        fields: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "kind"
-        }
-        if "seen" in fields:
-            fields["seen"] = ranges.from_json(fields["seen"])
-        columns.append(Number(**fields) if entry["kind"] == "number" else Category(**fields))
-    return TableSchema(tuple(columns))
+    kinds: dict[str, type[Column]] = {"number": Number, "category": Category, "date": Date}
+    return TableSchema(tuple(kinds[entry["kind"]](**_fields(entry)) for entry in value["columns"]))
+
+
+def _fields(entry: Mapping[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "kind"}
+    if "seen" in fields:
+        fields["seen"] = ranges.from_json(fields["seen"])
+    return fields | ({"format": Format(**fields["format"])} if fields.get("format") else {})

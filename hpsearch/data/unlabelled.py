@@ -31,7 +31,7 @@ def unlabelled_inputs(schema: Schema, data: Data, base: Path, place: str) -> np.
     if (path.suffix == ".npz") == isinstance(schema, TableSchema):
         raise UserError(f"{where}: {path.name} is of another kind than the source: a table, or arrays")
     if isinstance(schema, TableSchema):
-        found = schema.transform(sources.read_table(path, data.missing, schema.category_names), where)
+        found = schema.transform(sources.read_table(path, data.missing, schema.text_names), where)
     else:
         x = inputs_of(sources.read_npz(path)[0], where)
         found = schema.transform(channels_first(x, str(path), data.channels), where)

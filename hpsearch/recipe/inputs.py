@@ -8,7 +8,8 @@ import pandas as pd
 
 from hpsearch.data import preprocess
 from hpsearch.data.dataset import Target
-from hpsearch.data.preprocess import ArraySchema, Number, TableSchema
+from hpsearch.data.date_formats import phase
+from hpsearch.data.preprocess import ArraySchema, Category, Date, TableSchema
 from hpsearch.pack.augment import NAMES
 from hpsearch.recipe import pictures
 from hpsearch.recipe.bench import Bench
@@ -82,14 +83,23 @@ def columns_apart(schema: TableSchema, x: np.ndarray, source: pd.DataFrame) -> d
     for column in schema.columns:
         block = x[:, start : start + column.width]
         start += column.width
-        if isinstance(column, Number):
-            values = preprocess.numbers(source[column.name], column.name)
-            values = np.where(np.isnan(values), column.fill, values)
-            back = block[:, 0].astype(np.float64) * column.std + column.mean
-            found[column.name] = float(np.abs(back - values).max() / column.std)
-        else:
+        if isinstance(column, Category):
             found[column.name] = float((_words(column.categories, block) != _known(column, source)).mean())
+            continue
+        values = preprocess.values(column, source[column.name], column.name)
+        values = np.where(np.isnan(values), column.fill, values)
+        back = block[:, 0].astype(np.float64) * column.std + column.mean
+        found[column.name] = float(np.abs(back - values).max() / column.std)
+        if isinstance(column, Date) and column.cycles:
+            found[column.name] = max(found[column.name], _cycles_apart(column, block, values))
     return found
+
+
+def _cycles_apart(column: Date, block: np.ndarray, values: np.ndarray) -> float:
+    """How far the sines and cosines of a date's cycles are from those of its values."""
+    angle = 2 * np.pi * phase(values[:, None], np.array(column.periods))
+    wanted = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
+    return float(np.abs(block[:, -wanted.shape[1] :] - wanted).max())
 
 
 def _words(categories: tuple[str, ...], block: np.ndarray) -> np.ndarray:
@@ -121,10 +131,10 @@ def _picture(bench: Bench) -> Draw:
         for column in dataset.schema.columns[:_COLUMNS]:
             block = x[:, start : start + column.width]
             start += column.width
-            if isinstance(column, Number):
-                columns[column.name] = (block[:, 0].astype(float) * column.std + column.mean).tolist()
-            else:
+            if isinstance(column, Category):
                 columns[column.name] = _words(column.categories, block).tolist()
+            else:
+                columns[column.name] = (block[:, 0].astype(float) * column.std + column.mean).tolist()
     rows = list(zip(names, *columns.values(), strict=True))[: _SHOWN // 2]
     return pictures.table(["target", *columns], rows)
 

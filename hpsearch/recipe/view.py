@@ -11,7 +11,7 @@ import pandas as pd
 from hpsearch.data import categories, preprocess
 from hpsearch.data.dataset import Target
 from hpsearch.data.load import Dataset
-from hpsearch.data.preprocess import Category
+from hpsearch.data.preprocess import Category, Date
 from hpsearch.data.splits import PARTS
 from hpsearch.prepared import Prepared
 
@@ -22,11 +22,15 @@ _SMALL = 32  # pixels of a side, at which images are compared
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature of every row: float64 with NaN where it is missing, or words with None, [N]."""
+    """One feature of every row: float64 with NaN where it is missing, or words with None, [N].
+
+    `is_date`: the numbers are points in time.
+    """
 
     name: str
     values: np.ndarray
     is_number: bool
+    is_date: bool = False
 
     @cached_property
     def missing(self) -> np.ndarray:
@@ -61,7 +65,7 @@ class View:
     `source`: the inputs of arrays and images as they were read, every row. `unit`: rows with the same number were
     drawn into a part together [N], where the study splits by group; `given`: where time, a column or the source
     says the parts. `in_extra`: which validation and test rows data.extra has, too. `of`: what is looked at, in
-    words, where it is not all.
+    words, where it is not all. `doubts`: sentences about columns whose format is ambiguous.
     """
 
     kind: str
@@ -76,6 +80,7 @@ class View:
     given: bool = False
     in_extra: np.ndarray | None = None
     of: str = ""
+    doubts: tuple[str, ...] = ()
 
     def sources(self, places: np.ndarray) -> np.ndarray:
         """The row numbers in the source."""
@@ -131,7 +136,7 @@ def view(prepared: Prepared, seed: int = 0) -> View:
     told = f" (of a sample of {len(rows)} rows)" if len(rows) < len(whole) else ""
     return View(
         dataset.kind, features, y, dataset.target, rows, part, copies, raw.x, unit, given,
-        _in_extra(dataset), told,
+        _in_extra(dataset), told, dataset.doubts,
     )  # fmt: skip
 
 
@@ -208,7 +213,8 @@ def _of_table(dataset: Dataset, rows: np.ndarray) -> Iterator[Feature]:
         if isinstance(column, Category):
             yield Feature(column.name, column.read(series, column.name), False)
         else:
-            yield Feature(column.name, preprocess.numbers(series, column.name), True)
+            values = preprocess.values(column, series, column.name)
+            yield Feature(column.name, values, True, isinstance(column, Date))
 
 
 def _of_arrays(x: np.ndarray, rows: np.ndarray) -> tuple[Feature, ...]:
