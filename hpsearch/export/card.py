@@ -9,9 +9,11 @@ from typing import Any
 
 import jinja2
 
+from hpsearch.data import date_formats
 from hpsearch.data.dataset import Target
-from hpsearch.data.preprocess import ArraySchema, Column, Number, Schema, TableSchema
+from hpsearch.data.preprocess import ArraySchema, Category, Column, Date, Schema, TableSchema
 from hpsearch.data.ranges import Range
+from hpsearch.export.parsing import parsing, type_of
 from hpsearch.export.preprocessing import input_names, missing_word
 
 _TITLES = {"ensemble": "an ensemble of nets", "student": "a student net", "best": "the best single net"}
@@ -50,7 +52,10 @@ class Card:
 
 
 def inputs(schema: Schema) -> list[dict[str, Any]]:
-    """The graph's inputs for the manifest: name in the data, name in the graph, type, what means missing."""
+    """The graph's inputs for the manifest: name in the data, name in the graph, type, what means missing.
+
+    `format` says how a column's texts are read as doubles, where they are no plain numbers.
+    """
     names = input_names(schema)
     if isinstance(schema, ArraySchema):
         return [
@@ -67,9 +72,10 @@ def inputs(schema: Schema) -> list[dict[str, Any]]:
         {
             "column": column.name,
             "input": name,
-            "type": "double" if isinstance(column, Number) else "string",
+            "type": "string" if isinstance(column, Category) else "double",
             "shape": [None, 1],
-            "missing": "NaN" if isinstance(column, Number) else missing_word(column),
+            "missing": missing_word(column) if isinstance(column, Category) else "NaN",
+            "format": parsing(column),
             "training": _of_training(column),
         }
         for name, column in zip(names, schema.columns, strict=True)
@@ -78,7 +84,7 @@ def inputs(schema: Schema) -> list[dict[str, Any]]:
 
 def _of_training(column: Column) -> dict[str, Any] | None:
     """The range of a number; of a category how many it has, which preprocess.json names."""
-    if isinstance(column, Number):
+    if not isinstance(column, Category):
         return None if column.seen is None else asdict(column.seen)
     return {"categories": len(column.categories)}
 
@@ -96,7 +102,11 @@ def readme(card: Card, schema: Schema, target: Target, weights: Sequence[float])
     entries = inputs(schema)
     columns = schema.columns if isinstance(schema, TableSchema) else ()
     seen = schema.seen if isinstance(schema, ArraySchema) else ()
-    rows = [{**entry, "training": _in_training(column)} for entry, column in zip(entries, columns, strict=False)]
+    rows = [
+        {**entry, "type": type_of(column), "training": _in_training(column)}
+        for entry, column in zip(entries, columns, strict=False)
+    ]
+    forms = [c.format.name for c in columns if not isinstance(c, Category) and c.format is not None]
     members = [
         {**member, "weight": weight / sum(weights)} for member, weight in zip(card.members, weights, strict=True)
     ]
@@ -112,19 +122,33 @@ def readme(card: Card, schema: Schema, target: Target, weights: Sequence[float])
         ranges=[_range(seen) for seen in seen[:_MOST_RANGES]],
         ranges_left=max(0, len(seen) - _MOST_RANGES),
         axis="feature" if isinstance(schema, ArraySchema) and len(schema.shape) == 1 else "channel",
+        times=[name for name in forms if name in date_formats.TITLES],
+        written=[name for name in forms if name not in date_formats.TITLES],
         members=members,
         metrics=sorted({name for part in card.metrics.values() for name in part}),
     )
 
 
 def _in_training(column: Column) -> str:
-    if isinstance(column, Number):
+    if isinstance(column, Date) and column.format.name != "time":
+        return _span(column)
+    if not isinstance(column, Category):
         if column.seen is None:
             return f"mean {column.mean:.6g}, standard deviation {column.std:.4g}"
         return _range(column.seen)
     shown = ", ".join(column.categories[:_MOST_WORDS])
     left = len(column.categories) - _MOST_WORDS
     return f"{shown}, and {left} more" if left > 0 else shown
+
+
+def _span(column: Date) -> str:
+    """The range of dates as the card shows it, and their cycles."""
+    ends = ""
+    if column.seen is not None:
+        ends = f"{date_formats.shown(column.seen.minimum)} to {date_formats.shown(column.seen.maximum)}, "
+    cycles = f", in the cycles of {' and '.join(column.cycles)}" if column.cycles else ""
+    mean = date_formats.shown(column.mean)
+    return f"{ends}mean {mean}, standard deviation {column.std / date_formats.DAY:.4g} days{cycles}"
 
 
 def _range(seen: Range) -> str:
@@ -198,6 +222,10 @@ A table with these columns, in any order; others are ignored. Each is an input o
 {% endif %}
 In a CSV these words mean "missing", and nothing else does:
 {%- for word in card.missing %} {{ word }}{{ "." if loop.last else "," }}{% else %} none.{% endfor %}
+{%- if written or times %}
+Columns of text are read as numbers outside the graph, as `manifest.json` says under `format`: a percentage is the
+number as it is written, 12.5 % is 12.5, and a date without a zone is of UTC.
+{%- endif %}
 A missing number counts as the training median; an unknown category counts as none of the known ones.
 `hpsearch predict` reads a category by its value; the graph takes it as the table above spells it: a whole number
 without `.0`, a boolean as `true` or `false`.
@@ -242,19 +270,51 @@ With onnxruntime alone, in this folder:
 
 ```python
 import json
+{%- if written %}
+import re
+{%- endif %}
 
 import onnxruntime
 import {{ "pandas" if columns else "numpy" }}
 
 manifest = json.load(open("manifest.json"))
 {% if columns -%}
-words = {entry["column"]: str for entry in manifest["inputs"] if entry["type"] == "string"}
-table = pandas.read_csv("new.csv", dtype=words, keep_default_na=False, na_values=manifest["missing"])
+{% if written -%}
+def number(text, how):  # (1,234) and -1,234 are negative
+    digits = re.search(how["digits"], text)
+    rest = text[: digits.start()] + text[digits.end() :]
+    value = float(digits[0].translate(str.maketrans(how["decimal"], ".", how["thousands"])))
+    return -value if re.search(how["negative"], rest) else value
+
+
+{% endif -%}
+{% if times -%}
+def seconds(column, how):
+    if how["name"] == "duration":  # 36:20 is hours and minutes
+        column = column.str.replace(r"(^|[ +-])([0-9]+:[0-9]{2})$", r"\\1\\2:00", regex=True)
+        return pandas.to_timedelta(column).dt.total_seconds()
+    if how["name"] == "time":
+        column = "1970-01-01 " + column
+    dates = pandas.to_datetime(column, format="mixed", dayfirst=how["name"] == "day_first", utc=True)
+    return (dates - pandas.Timestamp(0, tz="UTC")) / pandas.Timedelta("1s")
+
+
+{% endif -%}
+texts = {entry["column"]: str for entry in manifest["inputs"] if entry["type"] == "string" or entry["format"]}
+table = pandas.read_csv("new.csv", dtype=texts, keep_default_na=False, na_values=manifest["missing"])
 feeds = {}
 for entry in manifest["inputs"]:
-    column = table[entry["column"]]
+    column, how = table[entry["column"]], entry["format"]
     if entry["type"] == "string":
         column = column.astype(object).where(column.notna(), entry["missing"])
+{%- if written %}
+    elif how and "digits" in how:
+        column = column.map(lambda text: number(text, how), na_action="ignore")
+{%- endif %}
+{%- if times %}
+    elif how and "counts" in how:
+        column = seconds(column, how)
+{%- endif %}
     feeds[entry["input"]] = column.to_numpy(object if entry["type"] == "string" else float).reshape(-1, 1)
 {% else -%}
 feeds = {"x": numpy.load("new.npz")["x"].astype("float32")}

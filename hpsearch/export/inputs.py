@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 
-from hpsearch.data import preprocess, sources
+from hpsearch.data import formats, preprocess, sources
 from hpsearch.data.arrays import to_array
 from hpsearch.data.missing import mark_missing
-from hpsearch.data.preprocess import ArraySchema, Category, Number, Schema, TableSchema
+from hpsearch.data.preprocess import ArraySchema, Category, Date, Number, Schema, TableSchema
 from hpsearch.data.sources import ragged
 from hpsearch.errors import UserError, choices
 
@@ -66,8 +66,8 @@ def _slices(source: Chunk, missing: Sequence[str], rows: int) -> Iterator[Chunk]
 
 
 def _csv(path: Path, schema: Schema, missing: Sequence[str], rows: int) -> Iterator[Chunk]:
-    # a category is read as text: pandas would else guess each chunk's type from its own rows
-    text = dict.fromkeys(schema.category_names if isinstance(schema, TableSchema) else (), str)
+    # what is no plain number is read as text: pandas would else guess each chunk's type from its own rows
+    text = dict.fromkeys(schema.text_names if isinstance(schema, TableSchema) else (), str)
     try:
         names = sources.header(path)
         with pd.read_csv(
@@ -148,8 +148,12 @@ def feeds(
     result = {}
     for column, name, empty in zip(schema.columns, names, empties, strict=True):
         series = _pick(table, column.name, place)
-        if isinstance(column, Number):
-            values = _numbers(series, place, first)
+        if not isinstance(column, Category):
+            values = (
+                _numbers(series, place, first)
+                if column.format is None
+                else formats.require(series, column.format, place, first)
+            )
             _refuse_too_large(values, column, place, first)
             result[name] = values[:, None]
         else:
@@ -202,7 +206,7 @@ def _numbers(series: pd.Series, place: str, first: int) -> np.ndarray:
     return numbers
 
 
-def _refuse_too_large(values: np.ndarray, column: Number, place: str, first: int) -> None:
+def _refuse_too_large(values: np.ndarray, column: Number | Date, place: str, first: int) -> None:
     """What float32 cannot hold once it is standardised would be infinity in the net."""
     with np.errstate(over="ignore"):
         far = np.flatnonzero(np.abs((values - column.mean) / column.std) > np.finfo(np.float32).max)

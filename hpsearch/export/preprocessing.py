@@ -1,7 +1,9 @@
 """A schema's preprocessing as ONNX nodes: from raw inputs to the float32 numbers a net sees.
 
 It computes what `TableSchema.transform` and `ArraySchema.transform` compute. A number comes in as a double:
-float32 would round a column with a large offset (a timestamp, an identifier) before its mean is taken off.
+float32 would round a column with a large offset (a timestamp, an identifier) before its mean is taken off. So does
+a date, in seconds since 1970 UTC; the graph finds where it is in the day, the week and the year. Texts are read as
+numbers and dates outside the graph.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from hpsearch.data.preprocess import ArraySchema, Category, Number, Schema, TableSchema
+from hpsearch.data.preprocess import ArraySchema, Category, Date, Number, Schema, TableSchema
 
 OUTPUTS = ("probability", "value", "spread")
 BATCH = "batch"
@@ -93,28 +95,28 @@ def _array(nodes: Nodes, schema: ArraySchema) -> str:
 
 
 def _table(nodes: Nodes, schema: TableSchema) -> str:
-    """All numbers go through one set of nodes, each category through one; a last node puts them in order.
+    """All numbers and dates go through one set of nodes, each category through one; a last node orders them.
 
     A node a column would make the graph of a wide table slow to load.
     """
     names = input_names(schema)
-    kinds = {Number: TensorProto.DOUBLE, Category: TensorProto.STRING}
     for name, column in zip(names, schema.columns, strict=True):
-        nodes.take(name, kinds[type(column)], (1,))
-    numbers = {i: column for i, column in enumerate(schema.columns) if isinstance(column, Number)}
+        nodes.take(name, TensorProto.STRING if isinstance(column, Category) else TensorProto.DOUBLE, (1,))
+    numbers = {i: column for i, column in enumerate(schema.columns) if not isinstance(column, Category)}
     words = {i: c for i, c in enumerate(schema.columns) if isinstance(c, Category) and c.width}
     blocks = _numbers(nodes, [names[i] for i in numbers], list(numbers.values())) if numbers else []
     blocks += [_category(nodes, names[i], column) for i, column in words.items()]
-    # whose features lie where in the blocks: all numbers, their flags, then the categories
-    owners = [*numbers, *(i for i, column in numbers.items() if column.flags_missing)]
+    # whose features lie where in the blocks: all numbers, their flags, sines, cosines, then the categories
+    cycles = [i for i, column in numbers.items() if isinstance(column, Date) for _ in column.cycles]
+    owners = [*numbers, *(i for i, column in numbers.items() if column.flags_missing), *cycles, *cycles]
     owners += [i for i, column in words.items() for _ in range(column.width)]
     order = np.argsort(np.array(owners), kind="stable").astype(np.int64)
     features = nodes.add("Concat", *blocks, axis=1)
     return nodes.add("Gather", features, nodes.constant(order), axis=1)
 
 
-def _numbers(nodes: Nodes, names: list[str], columns: list[Number]) -> list[str]:
-    """Standardised numbers [N, n], then the flags of those columns that have one [N, f]; both float32."""
+def _numbers(nodes: Nodes, names: list[str], columns: list[Number | Date]) -> list[str]:
+    """Float32 blocks: standardised numbers [N, n], flags of the columns that have one [N, f], dates' cycles."""
 
     def row(attribute: str) -> str:
         return nodes.constant(np.array([[getattr(column, attribute) for column in columns]], dtype=np.float64))
@@ -128,7 +130,22 @@ def _numbers(nodes: Nodes, names: list[str], columns: list[Number]) -> list[str]
     if flagged:
         picked = nodes.add("Gather", missing, nodes.constant(np.array(flagged, dtype=np.int64)), axis=1)
         blocks.append(nodes.add("Cast", picked, to=TensorProto.FLOAT))
-    return blocks
+    return blocks + _cycles(nodes, filled, columns)
+
+
+def _cycles(nodes: Nodes, filled: str, columns: list[Number | Date]) -> list[str]:
+    """Sines and cosines of where dates are in their cycles, [N, c] each, float32; none without dates."""
+    dates = [
+        (i, period) for i, column in enumerate(columns) if isinstance(column, Date) for period in column.periods
+    ]
+    if not dates:
+        return []
+    places, periods = (np.array(part) for part in zip(*dates, strict=True))
+    seconds = nodes.add("Gather", filled, nodes.constant(places.astype(np.int64)), axis=1)
+    period = nodes.constant(periods[None].astype(np.float64))
+    phase = nodes.add("Div", nodes.add("Mod", seconds, period, fmod=1), period)
+    angle = nodes.add("Mul", phase, nodes.constant(np.array([[2 * np.pi]])))
+    return [nodes.add("Cast", nodes.add(name, angle), to=TensorProto.FLOAT) for name in ("Sin", "Cos")]
 
 
 def _category(nodes: Nodes, name: str, column: Category) -> str:
