@@ -53,6 +53,7 @@ CHECKS: dict[str, Check] = {
     "D1.spellings": Check("data", spellings.spellings),
     "D1.target": Check("data", distributions.target),
     "D1.missing": Check("data", distributions.missing),
+    "D1.formats": Check("data", distributions.formats),
     "D1.constant": Check("data", distributions.constant),
     "D1.outliers": Check("data", distributions.outliers),
     "D1.identifiers": Check("data", distributions.identifiers),

@@ -88,6 +88,15 @@ def missing(view: View) -> Finding:
     )
 
 
+def formats(view: View) -> Finding:
+    """D1.formats: columns of text that may be read in more than one way, as numbers, dates or words."""
+    return judged(
+        False, bool(view.doubts), "; ".join(view.doubts) or "none",
+        "no column whose texts may be read in more than one way",
+        "see how each was read, and name its format under data.formats in the study",
+    )  # fmt: skip
+
+
 def constant(view: View) -> Finding:
     """D1.constant: features that are the same in (nearly) every training row."""
     train = view.part["train"]
@@ -173,7 +182,7 @@ def _is_identifier(feature: Feature, view: View) -> bool:
     if not feature.is_number:
         return True
     values = feature.values[known]
-    if not np.all(values == np.round(values)):
+    if feature.is_date or not np.all(values == np.round(values)):
         return False
     # numbers without gaps, or in the order of the rows, were counted and not measured
     counted = not view.of and bool(np.ptp(values) < 1.2 * count)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_duplicates import view_of
 
-from hpsearch.recipe.distributions import classes, drift, normalised, outliers
+from hpsearch.recipe.distributions import classes, drift, formats, identifiers, normalised, outliers
 from hpsearch.recipe.leakage import leakage
 from hpsearch.recipe.verdict import Finding
 from hpsearch.recipe.view import View
@@ -132,3 +132,17 @@ def test_a_strange_class_is_warned_of(counts: dict[str, int], named: str) -> Non
 def test_plain_classes_are_no_strangers() -> None:
     for counts in ({"no": 50, "yes": 60}, {"0": 50, "1": 60, "2": 70}, {"-1": 40, "0": 60, "1": 60}):
         assert classes(of_classes(counts)).verdict == "pass"
+
+
+def test_columns_of_ambiguous_format_are_a_warning() -> None:
+    view = view_of(np.zeros((9, 1)), np.zeros(9, dtype=int), parts(9))
+    assert formats(view).verdict == "pass"
+    found = formats(replace(view, doubts=("a: '1,234' is read as …; data.formats: {a: thousands_comma}",)))
+    assert (found.verdict, "data.formats" in found.measured) == ("warn", True)
+
+
+def test_a_date_in_the_order_of_rows_is_no_identifier() -> None:
+    view = view_of(np.arange(60)[:, None] * 86400.0, np.zeros(60, dtype=int), parts(60))
+    assert identifiers(view).verdict == "warn"
+    dates = tuple(replace(feature, is_date=True) for feature in view.features)
+    assert identifiers(replace(view, features=dates)).verdict == "pass"
