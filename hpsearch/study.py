@@ -146,8 +146,14 @@ class Data(_Strict):
 
     @property
     def words(self) -> list[str]:
-        """The columns that are read as text."""
+        """The columns of categories that the study names."""
         return [*self.categorical, *(name for name, form in self.formats.items() if form == "text")]
+
+    @property
+    def text(self) -> list[str]:
+        """The columns that are text in a CSV: what a named format reads is what the file has."""
+        target = [self.target] if self.target is not None else []
+        return [*self.categorical, *self.formats, *target]
 
 
 def _reads(text: Any) -> Any:

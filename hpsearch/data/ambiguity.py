@@ -42,7 +42,7 @@ class Fit:
 def partial(name: str, texts: Texts, fits: Sequence[Fit]) -> Reading:
     """A column that no format fits as a whole: words, unless the rest are words for missing values."""
     if not fits:
-        return Reading()
+        return in_a_unit(name, texts.unique)
     counts, total = texts.counts, texts.present
     order = list(number_formats.STYLES)
     fits = sorted(fits, key=lambda fit: order.index(fit.format.name) if fit.format.name in order else len(order))
@@ -58,6 +58,15 @@ def partial(name: str, texts: Texts, fits: Sequence[Fit]) -> Reading:
         doubt=f"{name}: {100 * (1 - rest / total):.3g} % of the values read as {best.format.title}, {rows} not "
         f"({some(misfits)}), so all are read as words; mend these rows, or {key(name, 'text')}"
     )
+
+
+def in_a_unit(name: str, unique: Sequence[str]) -> Reading:
+    """Words; where each is a number with one and the same other word behind it, that is told."""
+    unit = number_formats.common_word(unique)
+    if unit is None or len(unique) < 2:
+        return Reading()
+    told = f"{name}: {some(unique)} are numbers of {unit!r}, and are read as words"
+    return Reading(doubt=f"{told}; write the numbers alone, or {key(name, 'text')}")
 
 
 def chosen(name: str, unique: Sequence[str], whole: Sequence[Fit]) -> Reading:
@@ -103,6 +112,8 @@ def _mixed(name: str, unique: Sequence[str], form: Format) -> str:
     """What is written in more than one way, or in a way that leaves something open."""
     if form.name in date_formats.TITLES:
         return _mixed_dates(name, unique, form)
+    if number_formats.all_bracketed(unique):
+        return f"{name}: {some(unique)} are all read as negative numbers; {key(name, form.name, 'text')}"
     units = number_formats.split(unique).unit.tolist() if form.unit else []
     if "" not in units:
         return ""

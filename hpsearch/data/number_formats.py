@@ -139,6 +139,25 @@ def are_codes(texts: Sequence[str], style: str) -> bool:
 _LETTERS_AND_DIGITS = re.compile(r"[A-Za-z]+[0-9]+|[0-9]+[A-Za-z]+")
 
 
+def all_bracketed(texts: Sequence[str]) -> bool:
+    """Whether all numbers are negative by brackets or a minus behind them: (2024) may be a year."""
+    return all(text.strip().endswith((")", *MINUS)) for text in texts)
+
+
+def common_word(texts: Sequence[str]) -> str | None:
+    """The word behind the number in every text, such as kg, if it is the same in all."""
+    found = [_WITH_WORD.fullmatch(text.strip()) for text in texts[:_FEW]]
+    if not found or None in found or len({match["word"] for match in found if match}) > 1:
+        return None
+    matches = [_WITH_WORD.fullmatch(text.strip()) for text in texts]
+    words = {match["word"] if match else None for match in matches}
+    return words.pop() if len(words) == 1 else None
+
+
+_FEW = 20
+_WITH_WORD = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)*\s*(?P<word>[^\W\d_]{2,8}[23²³]?|°[CF])")
+
+
 def preferred(styles: Sequence[str], currency: bool) -> list[str]:
     """Styles that all fit, the likeliest first: amounts of money have no three decimals."""
     last = ("number", "decimal_comma") if currency else ("decimal_comma",)

@@ -197,8 +197,7 @@ def _read(data: Data, base: Path, where: str, code: Code | None) -> Raw:
     path = place_of(source, base, where)
     if path.suffix in _FILES:
         try:
-            text = [*data.words, *([data.target] if data.target is not None else [])]
-            return _FILES[path.suffix](path, data.missing, text)
+            return _FILES[path.suffix](path, data.missing, data.text)
         except MemoryError:  # or a file that says it is larger than it is
             raise UserError(f"{path}: does not fit in memory") from None
     if _is_folder(path):

@@ -138,6 +138,8 @@ AMBIGUOUS = {
     "some zones": (["2024-03-04 10:00Z", "2024-03-04 10:00"], "date", ["without a zone are read as UTC"]),
     "some signs": (["12 %", "0.5"], "number", ["with and without the sign"]),
     "two currencies": (["$5", "€6"], None, ["several units"]),
+    "another unit": (["5 kg", "7.5 kg"], None, ["numbers of 'kg'", "write the numbers alone"]),
+    "brackets alone": (["(2024)", "(2023)"], "number", ["negative", "{c: text}"]),
     "letters at digits": (["TL100", "TL200"], None, ["may be numbers", "{c: number}"]),
     "telephones": (["555 123 456", "555 123 457"], None, ["may be numbers", "{c: text}"]),
     "some rows": (["1,234.5"] * 49 + ["12a"], None, ["98 % of the values", "1 row does not ('12a')"]),

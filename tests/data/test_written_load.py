@@ -130,6 +130,13 @@ def test_a_named_format_decides(tmp_path: Path) -> None:
     assert columns(decided)["d"].categories == ("03/04/2024", "05/06/2024")
 
 
+def test_a_named_format_reads_what_the_file_has(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": ["1.234", "12.345", "2.000"] * 20, "d": ["20240301", "20240402"] * 30, "y": TWO})
+    assert columns(prepare(tmp_path, frame))["a"].mean < 13  # a plain number has a decimal point
+    found = columns(prepare(tmp_path, frame, formats={"a": "thousands_point", "d": "date"}))
+    assert found["a"].mean > 1999 and isinstance(found["d"], Date)
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
