@@ -5,13 +5,14 @@ beyond four standard deviations, or a spread that is a small fraction of that of
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, log10, prod
 
 import numpy as np
 
-from hpsearch.data.preprocess import ArraySchema, Category, Schema
+from hpsearch.data.date_formats import shown
+from hpsearch.data.preprocess import ArraySchema, Category, Date, Schema
 from hpsearch.data.ranges import Range
 from hpsearch.export.scales import scale_between
 
@@ -44,7 +45,8 @@ class InputStatistics:
             return
         columns = list(zip(self.schema.columns, self.names, self.empties, strict=True))
         numbers = [(column, name) for column, name, _ in columns if not isinstance(column, Category)]
-        self._numbers = _Numbers([c.name for c, _ in numbers], [c.seen for c, _ in numbers], "columns")
+        dates = {c.name for c, _ in numbers if isinstance(c, Date) and c.format.name != "time"}
+        self._numbers = _Numbers([c.name for c, _ in numbers], [c.seen for c, _ in numbers], "columns", dates)
         self._number_names = [name for _, name in numbers]
         self._required = [c.name for c, _ in numbers if not c.flags_missing]
         self._words = [_Words(c, name, empty) for c, name, empty in columns if isinstance(c, Category)]
@@ -121,7 +123,10 @@ class _Words:
 class _Numbers:
     """Number columns, features or channels: D inputs, of each the values of all rows."""
 
-    def __init__(self, labels: Sequence[str], seen: Sequence[Range | None], kind: str) -> None:
+    def __init__(
+        self, labels: Sequence[str], seen: Sequence[Range | None], kind: str, dates: Collection[str] = ()
+    ) -> None:
+        self.dates = dates
         self.labels, self.seen, self.kind, self.is_array = labels, seen, kind, kind != "columns"
         count = len(labels)
         bounds = [_bounds(one, _least_span(seen) if self.is_array else 0.0) for one in seen]
@@ -239,6 +244,10 @@ class _Numbers:
         seen = self.seen[place]
         assert seen is not None
         low, high, mean = self.minimum[place], self.maximum[place], self._mean()[place]
+        if self.labels[place] in self.dates:
+            ends = [shown(float(seconds)) for seconds in (seen.minimum, seen.maximum, low, high)]
+            had, has = f"dates from {ends[0]} to {ends[1]}", f"{ends[2]} to {ends[3]}"
+            return f"{self.labels[place]}: training had {had}; these have {has}"
         had = f"values from {seen.minimum:.6g} to {seen.maximum:.6g} (mean {seen.mean:.4g})"
         had = f"the value {seen.minimum:.6g} alone" if seen.span == 0 else had
         has = f"{low:.6g}" if low == high else f"{low:.6g} to {high:.6g} (mean {mean:.4g})"

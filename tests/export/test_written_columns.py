@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from hpsearch.data.load import Dataset, load
 from hpsearch.data.preprocess import TableSchema
-from hpsearch.errors import UserError
+from hpsearch.errors import InputWarning, UserError
 from hpsearch.export import bundle, predict
 from hpsearch.nets.mlp import MLP
 from hpsearch.study import Data
@@ -212,3 +212,10 @@ def test_the_manifest_and_the_card_say_how_to_read(written: tuple[Path, Dataset,
     assert "double (seconds since 1970, UTC), from dates, day before month" in card
     session = onnxruntime.InferenceSession(folder / "export" / "model.onnx")
     assert {i.name: i.type for i in session.get_inputs()}["born"] == "tensor(double)"
+
+
+def test_dates_far_from_training_are_warned_of_as_dates(written: tuple[Path, Dataset, list[MLP]]) -> None:
+    folder, _, _ = written
+    later = numbers().assign(when=lambda table: table["when"] + 4e8)
+    with pytest.warns(InputWarning, match=r"when: training had dates from 2020-.* to 2023-.*; these have 2033-"):
+        predict.load(folder / "export").predict(in_words(later).replace("", None))
