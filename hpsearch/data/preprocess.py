@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.data import categories, formats, ranges
-from hpsearch.data.date_formats import CYCLES, cycles_of, phase
+from hpsearch.data.cycles import CYCLES, cycles_of, phase
 from hpsearch.data.formats import Format
 from hpsearch.data.ranges import Range
 from hpsearch.data.readings import Reading, read_as

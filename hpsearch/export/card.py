@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 
 from hpsearch.data import date_formats
+from hpsearch.data.cycles import DAY
 from hpsearch.data.dataset import Target
 from hpsearch.data.preprocess import ArraySchema, Category, Column, Date, Schema, TableSchema
 from hpsearch.data.ranges import Range
@@ -148,7 +149,7 @@ def _span(column: Date) -> str:
         ends = f"{date_formats.shown(column.seen.minimum)} to {date_formats.shown(column.seen.maximum)}, "
     cycles = f", in the cycles of {' and '.join(column.cycles)}" if column.cycles else ""
     mean = date_formats.shown(column.mean)
-    return f"{ends}mean {mean}, standard deviation {column.std / date_formats.DAY:.4g} days{cycles}"
+    return f"{ends}mean {mean}, standard deviation {column.std / DAY:.4g} days{cycles}"
 
 
 def _range(seen: Range) -> str:
@@ -295,6 +296,11 @@ def seconds(column, how):
         return pandas.to_timedelta(column).dt.total_seconds()
     if how["name"] == "time":
         column = "1970-01-01 " + column
+    if "short_year" in how:  # of two digits, those from 69 are of 1900
+        full = column.str.replace(
+            how["short_year"], lambda found: found[1] + ("19" if found[2] >= "69" else "20") + found[2], regex=True
+        )
+        column = column.where(column.str.contains("[0-9]{4}", na=True), full)
     dates = pandas.to_datetime(column, format="mixed", dayfirst=how["name"] == "day_first", utc=True)
     return (dates - pandas.Timestamp(0, tz="UTC")) / pandas.Timedelta("1s")
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.data import preprocess
+from hpsearch.data.cycles import phase
 from hpsearch.data.dataset import Target
-from hpsearch.data.date_formats import phase
 from hpsearch.data.preprocess import ArraySchema, Category, Date, TableSchema
 from hpsearch.pack.augment import NAMES
 from hpsearch.recipe import pictures

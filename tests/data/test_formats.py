@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpsearch.data.date_formats import TITLES, cycles_of
+from hpsearch.data.cycles import cycles_of
+from hpsearch.data.date_formats import TITLES
 from hpsearch.data.formats import Format, read
 from hpsearch.data.number_formats import STYLES
 from hpsearch.data.recognition import recognise

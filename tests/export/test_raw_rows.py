@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
-from test_written_columns import card_outputs, in_words, numbers
+from test_written_columns import FORMATS, card_outputs, in_words, numbers
 
 from hpsearch.data.load import load
 from hpsearch.export import predict
@@ -21,7 +21,7 @@ from hpsearch.study import Data
 def test_a_launched_study_scores_raw_rows_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = in_words(numbers())
     table.to_csv(tmp_path / "a.csv", index=False)
-    data = {"source": "a.csv", "target": "y", "formats": {"born": "day_first"}}
+    data = {"source": "a.csv", "target": "y", "formats": FORMATS}
     study = {
         "name": "words",
         "data": data,
