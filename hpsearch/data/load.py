@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from hpsearch.code import Code
 from hpsearch.data import categories, labels, lookalikes, preprocess, readings, sources, splits
@@ -163,7 +164,7 @@ def _from_table(raw: Raw, data: Data, place: str) -> Dataset:
         preprocess.refuse_strange(named, f"{place}: data.split.group", times=True)
     parts = _split(y, target, data, named, place, raw.part)
     weighed = [data.weight] if data.weight is not None else []
-    timed = [data.split.time] if data.split.time is not None else []
+    timed = [named.name] if named is not None and data.split.time and not is_numeric_dtype(named) else []
     beside = readings.read_as(table[[*weighed, *timed]], data, place)
     weight = None
     if data.weight is not None:

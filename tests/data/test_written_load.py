@@ -195,3 +195,9 @@ def test_init_writes_what_was_recognised(tmp_path: Path) -> None:
     text = write_study(str(tmp_path / "a.csv"), "y", tmp_path / "s.yaml").read_text()
     assert "# columns: d reads as dates, day before month" in text
     assert "# ambiguous: a: '1,250', '2,250'" in text
+
+
+def test_a_split_by_whole_dates_is_in_no_doubt(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": range(N), "t": [20240101 + i % 28 for i in range(N)], "y": TWO})
+    assert prepare(tmp_path, frame, split={"time": "t"}).doubts == ()
+    assert len(prepare(tmp_path, frame).doubts) == 1
