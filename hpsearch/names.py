@@ -14,7 +14,7 @@ _NEAR, _NEAR_PEER = 0.6, 0.8  # how alike a misspelt name must be (difflib's rat
 def suggestions(given: str, known: Iterable[str], peers: Peers | None = None) -> list[str]:
     """Give what a name may mean, the likeliest alone: ours in another spelling, another tool's, a near miss."""
     names = list(known)
-    exact = _exact(given, names, peers or {})
+    exact = same(given, names, peers or {})
     if exact:
         return exact
     word = _fold(given)
@@ -57,7 +57,7 @@ def key_advice(section: str, key: str, fields: Mapping[str, Sequence[str]]) -> s
     """Give the closing half of an error about an unknown key of a study; `fields` has the keys of each section."""
     own, peers = fields[section], KEYS.get(section, {})
     found = (
-        _exact(key, own, peers)
+        same(key, own, peers)
         or _elsewhere(section, key, fields, {}, {})
         or suggestions(key, own, peers)
         or _elsewhere(section, key, fields, KEYS, PARAMETERS)
@@ -73,14 +73,15 @@ def _elsewhere(
         f"{other}.{name}" if other else f"{name} at the top of the study"
         for other, names in fields.items()
         if other != section
-        for name in _exact(key, names, keys.get(other, {}))
+        for name in same(key, names, keys.get(other, {}))
     ]
     if section == "":
-        found += [f"params.{name}" for name in _exact(key, map(_head, PARAMETERS), parameters)]
+        found += [f"params.{name}" for name in same(key, map(_head, PARAMETERS), parameters)]
     return found[:3]
 
 
-def _exact(given: str, known: Iterable[str], peers: Peers) -> list[str]:
+def same(given: str, known: Iterable[str], peers: Peers) -> list[str]:
+    """Give the names of ours that a name is, in another spelling or another tool's words; no near misses."""
     names, word = list(known), _fold(given)
     spelt = list(dict.fromkeys(name for name in names if _fold(name) == word))
     return spelt or [ours for ours, others in _usable(names, peers) if word in map(_fold, others.split())]

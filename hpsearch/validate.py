@@ -9,7 +9,7 @@ from hpsearch.code import is_code
 from hpsearch.errors import UserError, choices, either
 from hpsearch.knobs import KNOBS, Knob, of_net, of_objective, of_own
 from hpsearch.metrics import METRICS, OURS, PROPER
-from hpsearch.names import advice, shortened, suggestions
+from hpsearch.names import advice, same, shortened, suggestions
 from hpsearch.nets.build import NETS
 from hpsearch.nets.own import DROPOUTS, Takes
 from hpsearch.parameters import read_space
@@ -268,13 +268,13 @@ def check_metric(study: Study, place: str) -> None:
         hint = advice(metric, OURS, peers.METRICS, ", or your own as my_metrics:score")
         raise UserError(f"{place}: search.metric: {metric!r} is not known; {hint}")
     if direction is not None:
-        told = f"{metric} is to {METRICS[metric].direction} always" if metric else "is for a metric of your own"
-        raise UserError(f"{place}: search.direction: {told}; leave it out")
+        raise UserError(f"{place}: search.direction: is for a metric of your own; leave it out")
 
 
 def _without_direction(metric: str, ways: str) -> str:
     """What is wrong with a word for a metric, beside an objective and without a direction."""
-    found = suggestions(metric, OURS, peers.METRICS)
+    known = [name for name in same(metric, OURS, peers.METRICS) if name != peers.OF_OWN]
+    found = known or suggestions(metric, OURS)  # a word of one's own may be like another tool's
     if not found:
         return f"search.direction: {metric} needs it; {ways}"
     return (
