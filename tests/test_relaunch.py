@@ -100,7 +100,7 @@ def test_a_failed_check_names_the_command(study: Path) -> None:
 @pytest.mark.slow
 def test_what_messages_propose_goes_on(study: Path, tmp_path: Path) -> None:
     """From another folder, until the run is finished."""
-    study.write_text(STUDY.replace("epochs: 3", "epochs: 3000"))  # more than the time allows
+    study.write_text(STUDY.replace("epochs: 3", "epochs: 300"))  # more than the time allows
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
     program = str(Path(sys.executable).with_name("hpsearch"))
