@@ -84,13 +84,11 @@ def _finding(ensemble: Mapping[str, Any] | None) -> tuple[bool, str]:
     if low > 0:
         return True, "the gain of the ensemble over the best trial is above zero"
     if high < 0:
-        return False, "the gain of the ensemble over it is below zero"
+        return False, "the gain of the ensemble over the best trial is below zero"
     if value > 0:
-        return (
-            False,
-            "the gain of the ensemble over it is not shown to be above zero, since its interval holds zero",
-        )
-    return False, "the gain of the ensemble over it is not above zero"
+        told = "the gain of the ensemble over the best trial is not shown to be above zero"
+        return False, f"{told}, since its interval holds zero"
+    return False, "the gain of the ensemble over the best trial is not above zero"
 
 
 def _is_best_alone(summary: Summary) -> bool:

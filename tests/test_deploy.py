@@ -43,9 +43,9 @@ def advice(*gain: float | None, root: Path = Path("runs/s"), **more: Any) -> Adv
         ),
         ((0.02, -0.01, 0.03), "best", "is not shown to be above zero, since its interval holds zero"),
         ((0.02, 0.0, 0.03), "best", "is not shown to be above zero"),
-        ((0.0, 0.0, 0.0), "best", "the gain of the ensemble over it is not above zero"),
-        ((-0.01, -0.02, 0.03), "best", "the gain of the ensemble over it is not above zero"),
-        ((-0.02, -0.03, -0.01), "best", "the gain of the ensemble over it is below zero"),
+        ((0.0, 0.0, 0.0), "best", "the gain of the ensemble over the best trial is not above zero"),
+        ((-0.01, -0.02, 0.03), "best", "the gain of the ensemble over the best trial is not above zero"),
+        ((-0.02, -0.03, -0.01), "best", "the gain of the ensemble over the best trial is below zero"),
         ((None, None, None), "best", "too few validation rows say whether the ensemble is better"),
     ],
 )
