@@ -16,7 +16,7 @@ RAY = "r"  # Ray's own folder in it
 _RAY = len(f"/{RAY}/session_2026-12-31_23-59-59_999999_4194304/sockets/plasma_store")
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm", f"/run/user/{os.geteuid()}")
 _PREFIX = "hp-"
-_LOCK = "lock"
+_LOCK = "hpsearch.lock"  # by which a folder of ours is known: others may begin with the same letters
 
 
 def check_temporary_folder() -> None:
@@ -74,10 +74,7 @@ def _short(place: Path) -> Path:
 def _made(parent: Path) -> Iterator[Path]:
     """A folder of mode 0700; those of processes that were killed are removed."""
     _sweep(parent)
-    with told_when_full(parent):
-        place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        held = os.open(place / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    fcntl.flock(held, fcntl.LOCK_EX)  # the system lets go of it when this process ends, however it ends
+    place, held = _held(parent)
     try:
         yield place
     finally:
@@ -85,7 +82,20 @@ def _made(parent: Path) -> Iterator[Path]:
         os.close(held)
 
 
+def _held(parent: Path) -> tuple[Path, int]:
+    """A new folder and its lock, which the system lets go of when this process ends, however it ends."""
+    while True:
+        with told_when_full(parent):
+            place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+            held = os.open(place / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if os.fstat(held).st_nlink:  # else another process swept it away before it was locked
+            return place, held
+        os.close(held)
+
+
 def _sweep(parent: Path) -> None:
+    """Remove the folders of ours that no process holds any more."""
     for left in parent.glob(f"{_PREFIX}*"):
         with suppress(OSError):  # another user's, or removed meanwhile
             if left.is_symlink() or left.stat().st_uid != os.geteuid():

@@ -47,7 +47,7 @@ def test_a_short_path_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_those_of_killed_launches_are_removed(place: Path) -> None:
     (place / "hp-left").mkdir()
-    (place / "hp-left" / "lock").write_text("")
+    (place / "hp-left" / "hpsearch.lock").write_text("")
     (place / "hp-mine").mkdir()  # without a lock it is somebody else's
     with scratch() as first, scratch() as second:
         assert first.exists() and second.exists()
@@ -75,3 +75,16 @@ def test_a_folder_without_rights_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
     with pytest.raises(UserError, match=r"^TMPDIR: .*: cannot be written"):
         check_temporary_folder()
+
+
+def test_another_programs_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder may begin with the same letters and hold a lock of its own."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", None)
+    theirs = tmp_path / "hp-printer"
+    theirs.mkdir()
+    (theirs / "lock").write_text("theirs")
+    with scratch():
+        pass
+    assert (theirs / "lock").read_text() == "theirs"
